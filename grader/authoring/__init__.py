@@ -1,0 +1,1 @@
+"""For instructors: skeletons cut from solutions, new assignments."""

@@ -1,0 +1,127 @@
+"""What is stored: frozen records, to and from JSON. A `Result`'s JSON is the ROW of `docs/results.md`, and more."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+Visibility = Literal["public", "hidden"]
+Grid = tuple[tuple[float | None, ...], ...]  # rows of numbers; None where a value is not finite
+
+
+class Status(StrEnum):
+    """How a whole submission went."""
+
+    GRADED = "graded"
+    INVALID = "invalid"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    BLOCKED = "blocked"
+    ERROR = "error"  # the grader's own fault: "not graded", never a student's zero
+
+
+class Outcome(StrEnum):
+    """How one check went."""
+
+    PASSED = "passed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    ERROR = "error"  # the grader's own fault
+    SKIPPED = "skipped"  # a check it needs did not pass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one submission may use. `call_seconds` holds for each call, loading included; all else for the whole submission."""
+
+    call_seconds: float = 10.0
+    load_seconds: float = 60.0
+    total_seconds: float = 120.0
+    cpu_seconds: int = 60
+    memory_mb: int = 1024  # resident, over what the warm process holds; shared and file-backed memory counted
+    output_kb: int = 64  # printed text that is kept; more is read and dropped
+    disk_mb: int = 64  # size of one file written in the private folder
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A known mistake that reproduces the student's numbers."""
+
+    id: str
+    title: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Two-dimensional slices of a failed comparison. `expected` and `difference` are None for hidden checks."""
+
+    caption: str  # which slice: "output[0, 1], rows are tokens"
+    student: Grid
+    expected: Grid | None
+    difference: Grid | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What happened to one check."""
+
+    id: str
+    title: str
+    visibility: Visibility
+    points: float
+    max_points: float
+    status: Outcome
+    message: str | None = None  # for the student; None for a passed check; only the hint's neighbour for a hidden one
+    hint: str | None = None  # shown when the check did not pass
+    diagnosis: Diagnosis | None = None
+    picture: Picture | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One submission, graded or not, with everything a report needs."""
+
+    submission: str  # the entry's name as found
+    folder: str  # its folder's name inside OUT
+    status: Status
+    score: float
+    max_score: float
+    seconds: float
+    message: str | None  # one line, when something is wrong with the whole
+    checks: tuple[CheckResult, ...]
+    notes: tuple[str, ...] = ()  # said in the report, costs nothing
+    output: str = ""  # what the student's code printed, capped
+    protection: str = "NONE"  # the level of isolation this grade was made under
+    environment: str = ""  # versions: "torchgrade 0.1.0, torch 2.13.0, Python 3.11.7"
+    key: str = ""  # content key: submission, checks, solution, fixtures, limits, versions
+
+    def to_json(self) -> dict[str, Any]:
+        """This record as plain JSON data; `from_json` is its inverse."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Result:
+        """Rebuild a record. Raises KeyError, TypeError or ValueError when `data` is not one."""
+        checks = tuple(_check_from_json(check) for check in data["checks"])
+        plain = {**data, "checks": checks, "notes": tuple(data["notes"]), "status": Status(data["status"])}
+        return Result(**plain)
+
+
+def _check_from_json(data: dict[str, Any]) -> CheckResult:
+    diagnosis, picture = data["diagnosis"], data["picture"]
+    return CheckResult(
+        **{
+            **data,
+            "status": Outcome(data["status"]),
+            "diagnosis": Diagnosis(**diagnosis) if diagnosis else None,
+            "picture": Picture(**{k: v if k == "caption" else _grid(v) for k, v in picture.items()}) if picture else None,
+        }
+    )
+
+
+def _grid(rows: list[list[float | None]] | None) -> Grid | None:
+    return None if rows is None else tuple(tuple(row) for row in rows)

@@ -1,0 +1,1 @@
+"""From an assignment and submissions to stored results."""

@@ -1,0 +1,1 @@
+"""The wire between two processes: what may cross it, how, and the two ends."""
