@@ -32,7 +32,8 @@ class Fault(StrEnum):
 class StudentError(Exception):
     """The student's side failed. `message` is already cleaned and fit to show to the student.
 
-    `exception` is the name of the class raised there and `line` the line in their file: evidence for words, never a verdict.
+    `exception` is the name of the class raised there and `line` the line in their file: evidence for words, never a
+    verdict.
     """
 
     def __init__(self, fault: Fault, message: str, *, exception: str | None = None, line: int | None = None) -> None:

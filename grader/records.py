@@ -34,7 +34,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one submission may use. `call_seconds` holds for each call, loading included; all else for the whole submission."""
+    """What one submission may use. `call_seconds` holds for each call, loading included; all else for the whole
+    submission.
+    """
 
     call_seconds: float = 10.0
     load_seconds: float = 60.0
@@ -118,9 +120,16 @@ def _check_from_json(data: dict[str, Any]) -> CheckResult:
             **data,
             "status": Outcome(data["status"]),
             "diagnosis": Diagnosis(**diagnosis) if diagnosis else None,
-            "picture": Picture(**{k: v if k == "caption" else _grid(v) for k, v in picture.items()}) if picture else None,
+            "picture": _picture(picture) if picture else None,
         }
     )
+
+
+def _picture(data: dict[str, Any]) -> Picture:
+    student = _grid(data["student"])
+    if student is None:
+        raise ValueError("a picture shows at least the student's values")
+    return Picture(data["caption"], student, _grid(data["expected"]), _grid(data["difference"]))
 
 
 def _grid(rows: list[list[float | None]] | None) -> Grid | None:

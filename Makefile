@@ -1,0 +1,59 @@
+# `make demo` to see it, `make test` to trust it. Both set everything up first, in .venv, and only once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup browser demo test lint bench clean
+
+help:
+	@echo "make demo   grade the sample submissions; ends with the report to open"
+	@echo "make test   style, types and tests"
+	@echo "make bench  seconds and memory per submission"
+	@echo "make setup  only install, into .venv"
+	@echo "make clean  remove what the others made, .venv too"
+
+setup: $(READY) browser
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "torchgrade needs Python 3.11 or newer; this is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; echo "python -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# The reports are looked at in a real browser. Without one those tests say so; everything else runs.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+		as_root=`test "$$(id -u)" = 0 || echo "sudo -n"`; \
+		echo "installing chromium for the browser tests"; \
+		command -v apt-get >/dev/null && { \
+			$$as_root apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 || \
+			{ $$as_root apt-get update -qq && $$as_root apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1; \
+		} || echo "chromium could not be installed here; install it by hand to run the browser tests" >&2; }
+
+demo: $(READY)
+	$(BIN)/grader grade attention examples/submissions/attention -j 2 -o out/demo/attention
+	$(BIN)/grader grade masks examples/submissions/masks -j 2 -o out/demo/masks
+	$(BIN)/grader grade masks examples/class -j 2 -o out/demo/class
+	@echo
+	@echo "A whole class:   out/demo/class/class.html"
+	@echo "Every mistake:   out/demo/masks/class.html"
+	@echo "Open this one:   $(CURDIR)/out/demo/attention/class.html"
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/grading.py
+
+clean:
+	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

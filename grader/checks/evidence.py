@@ -1,0 +1,47 @@
+"""What the running check has compared so far. A check that compared nothing is the grader's fault, not a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from grader.records import Picture
+
+
+class CheckFailed(AssertionError):  # noqa: N818 - it reads as what it is
+    """A comparison did not hold. `message` is a sentence for the student."""
+
+    def __init__(self, message: str, picture: Picture | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.picture = picture
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Grows while one check runs."""
+
+    compared: int = 0
+
+
+_current: ContextVar[Evidence | None] = ContextVar("evidence", default=None)
+
+
+@contextmanager
+def gathering() -> Iterator[Evidence]:
+    """Count the comparisons made inside."""
+    evidence = Evidence()
+    token = _current.set(evidence)
+    try:
+        yield evidence
+    finally:
+        _current.reset(token)
+
+
+def compared() -> None:
+    """Say that something of the student's was really compared."""
+    evidence = _current.get()
+    if evidence is not None:
+        evidence.compared += 1

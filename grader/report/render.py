@@ -1,0 +1,87 @@
+"""The reports: a result to its student's files, a class's results to its instructor's. No file is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from grader.records import Outcome, Result
+from grader.report.machine import grades_csv, junit_xml, results_json
+from grader.report.markup import fenced, markdown, prose
+from grader.report.overview import overview
+from grader.report.picture import largest, panels
+from grader.report.shown import Heading, groups, has_score, printed, shown
+from grader.report.words import OUTCOMES, headline, number, part_of, whole_percent
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render_student(heading: Heading, result: Result) -> dict[str, str]:
+    """Return the text of `report.html` and `report.md` of one submission."""
+    visible = shown(result)
+    scored = has_score(result)
+    first = next((n for n, c in enumerate(visible.checks, 1) if c.status in {Outcome.FAILED, Outcome.PARTIAL}), None)
+    values = {
+        "heading": heading,
+        "result": visible,
+        "words": headline(visible),
+        "scored": scored,
+        "percent": whole_percent(visible.score, visible.max_score) if scored else None,
+        "groups": groups(visible),
+        "first": None if first is None else (first, visible.checks[first - 1]),
+        "printed": printed(result),
+    }
+    return {
+        "report.html": _pages().get_template("student.html.j2").render(values),
+        "report.md": _notes().get_template("student.md.j2").render(values),
+    }
+
+
+def render_class(heading: Heading, results: Sequence[Result]) -> dict[str, str]:
+    """Return the text of `results.json`, `grades.csv`, `junit.xml` and `class.html`, each sorted by name."""
+    ordered = sorted(results, key=lambda result: (result.submission.casefold(), result.submission, result.folder))
+    values = {"heading": heading, "overview": overview([shown(result) for result in ordered])}
+    return {
+        "results.json": results_json(heading, ordered),
+        "grades.csv": grades_csv(ordered),
+        "junit.xml": junit_xml(heading, ordered),
+        "class.html": _pages().get_template("class.html.j2").render(values),
+    }
+
+
+@cache
+def _pages() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "number": number,
+        "outcome": OUTCOMES.__getitem__,
+        "panels": panels,
+        "largest": largest,
+        "prose": prose,
+    }
+    made.globals["part_of"] = part_of
+    return made
+
+
+@cache
+def _notes() -> Environment:
+    made = Environment(  # not HTML: `finalize` escapes each value for Markdown
+        loader=FileSystemLoader(TEMPLATES),
+        finalize=markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"number": number, "outcome": OUTCOMES.__getitem__, "fenced": fenced}
+    made.globals["part_of"] = part_of
+    return made

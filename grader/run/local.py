@@ -1,0 +1,120 @@
+"""Trusted code behind the same port as the student's: the reference solution, and known mistakes laid over it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from grader.assignment import Assignment
+from grader.checks.declare import MISTAKE, Mistake
+from grader.errors import Fault, GraderError, StudentError, UsageError
+from grader.text import clean
+from grader.wire.host import Host, Raised
+
+
+class LocalPort:
+    """Answers calls in this process. `as_student` says who is at fault when the code raises: a mistake plays the
+    student.
+    """
+
+    def __init__(self, namespace: Mapping[str, object], *, as_student: bool = False) -> None:
+        self._namespace = namespace
+        self._host = Host(namespace)
+        self._as_student = as_student
+        self._seed = 0
+        self.epoch = 0
+        self.released: list[int] = []
+
+    def reseed(self, seed: int) -> None:
+        """Start the random numbers of the next calls at `seed`."""
+        self._seed = seed
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """Do `op` here, on copies of the tensors and apart from the check's own random numbers."""
+        self._seed += 1
+        drop, self.released = tuple(self.released), []
+        try:
+            with torch.random.fork_rng(devices=[]):
+                return self._host.answer(op, {**_copied(fields), "seed": self._seed, "drop": drop})
+        except Exception as error:
+            raised = Raised.of(error, lambda _: True)
+            words = f"{raised.name}: {raised.message}"
+            if not self._as_student:
+                raise GraderError(f"the reference raised {words}") from error
+            path: Any = fields.get("path")
+            if fields.get("target") is None and path and path[0] not in self._namespace:
+                raise StudentError(Fault.MISSING, f"`{clean(path[0])}` is not defined") from None
+            kinds = " ".join((raised.name, *raised.bases))
+            raise StudentError(Fault.RAISED, f"your code raised {words}", exception=kinds) from None
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, (tuple, list)):
+        return type(value)(_copied(item) for item in value)
+    return {k: _copied(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+@contextmanager
+def _importable(name: str, module: ModuleType, folder: Path) -> Iterator[None]:
+    """Let the code inside import `name` and the assignment's provided modules."""
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        sys.modules.pop(name, None)
+        if before is not None:
+            sys.modules[name] = before
+
+
+def run_trusted(assignment: Assignment, path: Path) -> dict[str, object]:
+    """Run one of our own files as the module NAME; return its names. Raises UsageError with the line when it does
+    not run.
+    """
+    return _run(path, ModuleType(assignment.name), assignment)
+
+
+def _run(path: Path, module: ModuleType, assignment: Assignment, over: ModuleType | None = None) -> dict[str, object]:
+    module.__file__ = str(path)
+    try:
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        with _importable(assignment.name, over or module, assignment.folder):
+            exec(code, module.__dict__)
+    except Exception as error:
+        raised = Raised.of(error, lambda name: name == str(path))
+        raise UsageError(f"{path}, line {raised.line}: {raised.name}: {raised.message}") from error
+    return module.__dict__
+
+
+def overlays(assignment: Assignment) -> Iterator[tuple[Mistake, dict[str, object]]]:
+    """Each known mistake with the solution it is laid over: fresh modules, so that no mistake sees another."""
+    for name in known_mistakes(assignment):
+        solution = ModuleType(assignment.name)
+        _run(assignment.solution, solution, assignment)
+        mistakes = _run(assignment.mistakes, ModuleType("mistakes"), assignment, over=solution)
+        replacement: Any = mistakes[name]
+        record: Mistake = getattr(replacement, MISTAKE)
+        if record.replaces not in solution.__dict__:
+            raise UsageError(
+                f"{assignment.mistakes}: {name} replaces {record.replaces!r}, which the solution does not define"
+            )
+        setattr(solution, record.replaces, replacement)
+        yield record, solution.__dict__
+
+
+def known_mistakes(assignment: Assignment) -> list[str]:
+    """The names of the assignment's known mistakes, in order of declaration."""
+    solution = ModuleType(assignment.name)
+    _run(assignment.solution, solution, assignment)
+    names = _run(assignment.mistakes, ModuleType("mistakes"), assignment, over=solution)
+    return [name for name, value in names.items() if isinstance(getattr(value, MISTAKE, None), Mistake)]

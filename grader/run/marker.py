@@ -1,0 +1,129 @@
+"""One submission, from its files to its result: runs in a process of its own, forked from the grader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from grader.assignment import Assignment
+from grader.errors import Fault, StudentError
+from grader.intake.collect import Bundle, stage
+from grader.records import CheckResult, Outcome, Result, Status, Visibility
+from grader.run.plugin import Checks
+from grader.run.student import StudentPort, missing
+from grader.sandbox.launch import Folders, Warm
+from grader.text import clean
+
+# How a failure while loading is called in the results; any other one is `invalid`.
+_STATUS = {
+    Fault.TIMEOUT: Status.TIMEOUT,
+    Fault.MEMORY: Status.MEMORY,
+    Fault.CRASHED: Status.CRASHED,
+    Fault.BLOCKED: Status.BLOCKED,
+    Fault.WIRE: Status.CRASHED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A result's fields that are known before anything ran."""
+
+    submission: str
+    folder: str
+    max_score: float
+    protection: str
+    environment: str
+    key: str
+
+    def ungraded(
+        self, status: Status, message: str, checks: tuple[CheckResult, ...] = (), seconds: float = 0.0
+    ) -> Result:
+        """A result without marks: `message` says why in one line."""
+        return self.result(status, clean(message, 600), checks, seconds)
+
+    def result(
+        self,
+        status: Status,
+        message: str | None,
+        checks: tuple[CheckResult, ...],
+        seconds: float,
+        notes: tuple[str, ...] = (),
+        output: str = "",
+    ) -> Result:
+        """The whole record; the score is the sum over the checks."""
+        return Result(
+            submission=self.submission,
+            folder=self.folder,
+            status=status,
+            score=round(sum(check.points for check in checks), 4),
+            max_score=self.max_score,
+            seconds=round(seconds, 3),
+            message=message,
+            checks=checks,
+            notes=notes,
+            output=output,
+            protection=self.protection,
+            environment=self.environment,
+            key=self.key,
+        )
+
+
+def mark(
+    assignment: Assignment,
+    bundle: Bundle,
+    blank: Blank,
+    *,
+    warm: Warm,
+    checks: Checks,
+    run_checks: Callable[[], None],
+    slot: int = 0,
+) -> Result:
+    """Stage the files, load them in a locked process, run the checks against it, return the result."""
+    started = time.monotonic()
+    with staged(bundle, assignment) as folders:
+        port = StudentPort(warm, assignment, folders, bundle.main, slot=slot)
+        try:
+            port.load()
+            if not any(name in port.names for name in assignment.names):
+                raise missing(assignment.names, port.names)
+        except StudentError as error:
+            port.close()
+            status = _STATUS.get(error.fault, Status.INVALID)
+            checks.begin(port)
+            return blank.result(status, error.message, (), time.monotonic() - started, bundle.notes, clean_output(port))
+        checks.begin(port)
+        checks.before_check = _output_guard(port)
+        run_checks()
+        port.close()
+        results = checks.results()
+        ours = next((c for c in results if c.status is Outcome.ERROR), None)
+        status = Status.ERROR if ours else Status.GRADED
+        message = f"not graded: {ours.message} (check {ours.id})" if ours else None
+        notes = (*bundle.notes, *port.notes)
+        return blank.result(status, message, results, time.monotonic() - started, notes, clean_output(port))
+
+
+@contextmanager
+def staged(bundle: Bundle, assignment: Assignment) -> Iterator[Folders]:
+    """The submission's files, and the modules the assignment provides, in folders of their own."""
+    provided = {path.name: path.read_bytes() for path in assignment.provided_files if path.name not in bundle.files}
+    with Folders() as folders:
+        stage(replace(bundle, files={**bundle.files, **provided}), folders.source)
+        yield folders
+
+
+def clean_output(port: StudentPort) -> str:
+    """What the student's code printed, fit to be stored."""
+    return clean(port.output, 2 * port.output_limit, lines=True)
+
+
+def _output_guard(port: StudentPort) -> Callable[[Visibility], None]:
+    """From the first hidden check on nothing that is printed is kept: it could show a hidden input."""
+
+    def before(visibility: Visibility) -> None:
+        if visibility == "hidden":
+            port.mute()
+
+    return before

@@ -1,0 +1,238 @@
+"""The pytest plug-in: checks are pytest functions, collected once, run for one submission after another.
+
+`grader grade` drives it (`batch`); an author drives it with `pytest assignments/NAME solutions/NAME`, where the
+student is the
+reference solution itself or, with `--submission FILE`, a file in the sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import random
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import Protocol
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from grader.assignment import Assignment
+from grader.checks.declare import CHECK, Check
+from grader.checks.evidence import CheckFailed, Evidence, compared, gathering
+from grader.errors import GraderError, StudentError, UsageError
+from grader.records import CheckResult, Outcome, Visibility
+from grader.run.score import Case, fold
+from grader.text import clean
+from grader.wire.proxy import Port, Remote, root
+
+
+class SeededPort(Port, Protocol):
+    """A port whose random numbers can be started anew."""
+
+    def reseed(self, seed: int) -> None:
+        """Start the random numbers of the next calls at `seed`."""
+
+
+class Checks:
+    """The plug-in of one assignment. `student` is set for each submission; results gather per check."""
+
+    def __init__(self, assignment: Assignment, reference: SeededPort, *, seed: int = 0, reporting: bool = True) -> None:
+        self.assignment = assignment
+        self.reference = reference
+        self.student: SeededPort = reference
+        self.seed = seed
+        self._reporting = reporting  # whether pytest is to show failures; a batch reads `results` instead
+        self.before_check: Callable[[Visibility], None] = lambda _: None
+        self._cases: dict[str, list[Case]] = {}
+        self._items: list[pytest.Function] = []
+        self.problems: list[str] = []
+
+    # -- collection, once ------------------------------------------------------------------------------------------
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A check file that cannot be read is a broken assignment."""
+        if report.failed:
+            lines = [line for line in str(report.longrepr).splitlines() if line.strip()]
+            self.problems.append(f"{report.nodeid}: {clean(lines[-1] if lines else 'cannot be collected', 400)}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep declared checks, public ones first, each once. Raises UsageError for checks that contradict each
+        other.
+        """
+        own = [i for i in items if isinstance(i, pytest.Function) and self._is_own(i)]
+        undeclared = [i.nodeid for i in own if not hasattr(i.function, CHECK)]
+        if undeclared:
+            self.problems.append(f"{undeclared[0]} is not declared with @check(points=...)")
+        self._items = [i for i in own if hasattr(i.function, CHECK)]
+        self._items.sort(key=lambda item: self.visibility(item) == "hidden")
+        items[:] = self._items
+        functions: dict[str, object] = {}
+        for item in self._items:
+            check = declared(item)
+            if functions.setdefault(check.id, item.function) is not item.function:
+                self.problems.append(f"two checks are called test_{check.id}; ids are unique over both check files")
+            if check.hidden and self.visibility(item) == "public":
+                self.problems.append(f"test_{check.id} is hidden, but lies in {item.path.parent}, which students see")
+
+    def _is_own(self, item: pytest.Function) -> bool:
+        """Not a check that the file imported from another to name it in `needs`."""
+        return item.path in (self.assignment.public_checks, self.assignment.hidden_checks) and (
+            inspect.getsourcefile(inspect.unwrap(item.function)) == str(item.path)
+        )
+
+    def visibility(self, item: pytest.Item) -> Visibility:
+        """Public beside the handout, hidden beside the solution unless the check says otherwise."""
+        if item.path == self.assignment.public_checks or declared(item).hidden is False:
+            return "public"
+        return "hidden"
+
+    # -- fixtures --------------------------------------------------------------------------------------------------
+
+    @pytest.fixture(name="student")
+    def _student(self) -> Remote:
+        """The student's file."""
+        return root(self.student)
+
+    @pytest.fixture(name="reference")
+    def _reference(self) -> Remote:
+        """The reference solution: the same kind of proxy."""
+        return root(self.reference)
+
+    # -- one submission --------------------------------------------------------------------------------------------
+
+    def begin(self, student: SeededPort) -> None:
+        """Mark another submission from here on."""
+        self.student = student
+        self._cases = {}
+
+    def results(self) -> tuple[CheckResult, ...]:
+        """One result per declared check, in order; a check without a case is an error, never free points."""
+        found: dict[str, tuple[Check, Visibility]] = {}
+        for item in self._items:
+            found.setdefault(declared(item).id, (declared(item), self.visibility(item)))
+        return tuple(fold(check, visible, self._cases.get(check.id, [])) for check, visible in found.values())
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Seed both sides, count comparisons, turn what happened into a case."""
+        if not isinstance(item, pytest.Function) or not hasattr(item.function, CHECK):
+            return (yield)
+        if (unmet := self._unmet(item)) is not None:
+            self._record(
+                item,
+                Case(
+                    Outcome.SKIPPED,
+                    f"not run: first “{unmet}” has to pass",
+                ),
+            )
+            if not self._reporting:
+                return None
+            pytest.skip(f"needs {unmet}")
+        self.before_check(self.visibility(item))
+        self._reseed(item)
+        started = time.monotonic()
+        with gathering() as evidence:
+            try:
+                outcome = yield
+                _something_compared(item, evidence)
+            except BaseException as error:
+                case = self._case(item, error)
+                self._record(item, case, time.monotonic() - started)
+                if self._reporting or not isinstance(error, Exception):
+                    raise
+                return None
+        self._record(item, Case(Outcome.PASSED), time.monotonic() - started)
+        return outcome
+
+    def pytest_assertion_pass(self) -> None:
+        """A plain assert that held is a comparison."""
+        compared()
+
+    def _unmet(self, item: pytest.Function) -> str | None:
+        titles = {declared(i).id: declared(i).title for i in self._items}
+        for need in declared(item).needs:
+            cases = self._cases.get(need)
+            if need not in titles:
+                continue  # deselected with -k: the author asked for this check alone
+            if not cases or any(case.outcome is not Outcome.PASSED for case in cases):
+                return titles[need]
+        return None
+
+    def _reseed(self, item: pytest.Item) -> None:
+        digest = hashlib.sha256(f"{self.seed}/{self.assignment.name}/{item.name}".encode()).digest()
+        number = int.from_bytes(digest[:6], "big")
+        torch.manual_seed(number)
+        random.seed(number)
+        self.student.reseed(number)
+        self.reference.reseed(number + (1 << 20))
+
+    def _record(self, item: pytest.Function, case: Case, seconds: float = 0.0) -> None:
+        label = item.callspec.id if hasattr(item, "callspec") else ""
+        timed = Case(case.outcome, case.message, case.picture, seconds, label)
+        self._cases.setdefault(declared(item).id, []).append(timed)
+
+    def _case(self, item: pytest.Function, error: BaseException) -> Case:
+        match error:
+            case CheckFailed():
+                return Case(Outcome.FAILED, error.message, error.picture)
+            case StudentError():
+                return Case(Outcome.FAILED, error.message)
+            case AssertionError():
+                return Case(Outcome.FAILED, _said(error))
+            case Exception() if not isinstance(error, GraderError) and self._holds_for_reference(item):
+                # The check's own code stumbled over what the student's code returned, and does not over the
+                # reference's.
+                return Case(Outcome.FAILED, f"what your code returned cannot be used as asked: {clean(error, 200)}")
+        return Case(Outcome.ERROR, f"the grader's own fault in this check: {type(error).__name__}: {clean(error, 300)}")
+
+    def _holds_for_reference(self, item: pytest.Function) -> bool:
+        arguments = {name: item.funcargs[name] for name in inspect.signature(item.function).parameters}
+        if "student" not in arguments:
+            return False
+        self._reseed(item)
+        try:
+            item.function(**{**arguments, "student": root(self.reference)})
+        except Exception:
+            return False
+        return True
+
+
+def declared(item: pytest.Item) -> Check:
+    """The record that @check attached."""
+    record: Check = getattr(item.function, CHECK)  # type: ignore[attr-defined]
+    return record
+
+
+def fixed_tensors(assignment: Assignment) -> object:
+    """A plug-in with one fixture per fixed tensor, by its name; each check gets a clone."""
+    tensors: dict[str, torch.Tensor] = {}
+    for path in (assignment.public_tensors, assignment.hidden_tensors):
+        if path.is_file():
+            found = load_file(path)
+            if twice := sorted(set(found) & set(tensors)):
+                raise UsageError(f"{path}: the tensor {twice[0]!r} is also in {assignment.public_tensors.name}")
+            tensors.update(found)
+
+    def fixture(tensor: torch.Tensor) -> Callable[..., torch.Tensor]:
+        return lambda self: tensor.clone()  # noqa: ARG005 - pytest binds it to the plug-in
+
+    made: Mapping[str, object] = {name: pytest.fixture(name=name)(fixture(tensor)) for name, tensor in tensors.items()}
+    return type("FixedTensors", (), dict(made))()
+
+
+def _something_compared(item: pytest.Function, evidence: Evidence) -> None:
+    """Plain asserts are counted only where pytest's own hook for them is on."""
+    counts_asserts = bool(item.config.getini("enable_assertion_pass_hook"))
+    if not evidence.compared and (counts_asserts or "assert " not in inspect.getsource(item.function)):
+        raise GraderError(f"test_{declared(item).id} compared nothing")
+
+
+def _said(error: AssertionError) -> str:
+    """The sentence an author wrote behind an assert; pytest's account of the values stays with the author."""
+    text = str(error)
+    if text.startswith("assert ") or not text:
+        return "what this check asks for does not hold"
+    return clean(text.partition("\nassert ")[0], 600)

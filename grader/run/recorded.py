@@ -1,0 +1,103 @@
+"""The reference's answers to the public checks, recorded once and played back where the solution must not be.
+
+The same check code runs against the recording: a port that gives the recorded answers in the order they were given.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from grader.assignment import Assignment
+from grader.errors import GraderError, UsageError
+from grader.records import Outcome
+from grader.run.local import LocalPort, run_trusted
+from grader.run.rehearse import rehearse
+from grader.wire.values import WireError, decode, encode
+
+Tape = dict[str, list[tuple[bytes, bytes]]]  # per check, by its seed: header and body of each answer
+
+
+class RecordingPort(LocalPort):
+    """The reference, with every answer kept."""
+
+    def __init__(self, namespace: dict[str, object]) -> None:
+        super().__init__(namespace)
+        self.tape: Tape = {}
+
+    def reseed(self, seed: int) -> None:
+        """A check begins."""
+        super().reseed(seed)
+        self._answers = self.tape.setdefault(str(seed), [])
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """Answer, and keep the answer."""
+        answer = super().request(op, fields)
+        header, body = encode(answer)
+        self._answers.append((header, b"".join(body)))
+        return answer
+
+
+class RecordedPort:
+    """Plays a tape back."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._left: list[tuple[bytes, bytes]] = []
+        self.epoch = 0
+
+    def reseed(self, seed: int) -> None:
+        """A check begins."""
+        self._left = list(self._tape.get(str(seed), []))[::-1]
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """The next answer on the tape. Raises GraderError when the tape is of other checks than these."""
+        del op, fields  # the check asks in the order in which it was recorded
+        try:
+            header, body = self._left.pop()
+            return decode(header, memoryview(body))
+        except (IndexError, WireError) as error:
+            raise GraderError(
+                "the recorded answers are of other checks: ask for a new release of the assignment"
+            ) from error
+
+
+def record(assignment: Assignment) -> bytes:
+    """Run the public checks on the solution; return what to store in `assignment.recorded`.
+
+    Raises UsageError when the solution does not pass them.
+    """
+    port = RecordingPort(run_trusted(assignment, assignment.solution))
+    student = LocalPort(run_trusted(assignment, assignment.solution), as_student=True)
+    results = rehearse(assignment, [("solution", student)], hidden=False, reference=port)["solution"]
+    for check in results:
+        if check.status is not Outcome.PASSED:
+            raise UsageError(f"{assignment.solution}: the solution does not pass test_{check.id}: {check.message}")
+    tensors = {
+        f"{seed}/{n}": torch.frombuffer(bytearray(body), dtype=torch.uint8)
+        for seed, answers in port.tape.items()
+        for n, (_, body) in enumerate(answers)
+        if body
+    }
+    headers = {seed: [header.decode("ascii") for header, _ in answers] for seed, answers in port.tape.items()}
+    return save(tensors or {"none": torch.zeros(1)}, {"headers": json.dumps(headers)})
+
+
+def recorded(path: Path) -> RecordedPort:
+    """The port that plays `path` back. Raises UsageError when it is not there or is not a recording."""
+    try:
+        with safe_open(path, "pt") as file:
+            headers = json.loads(file.metadata()["headers"])
+            names = set(file.keys())
+            bodies = {name: bytes(file.get_tensor(name).tolist()) for name in names}
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{path}: the recorded answers cannot be read ({error}); `grader build` makes them") from error
+    tape: Tape = {
+        seed: [(header.encode("ascii"), bodies.get(f"{seed}/{n}", b"")) for n, header in enumerate(answers)]
+        for seed, answers in headers.items()
+    }
+    return RecordedPort(tape)

@@ -1,0 +1,76 @@
+"""pytest, driven by us: the checks are collected once, and whoever holds the run loop runs them as often as it
+likes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from grader.assignment import Assignment
+from grader.errors import UsageError
+from grader.run.plugin import Checks, declared
+
+
+def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: bool) -> None:
+    """Run pytest with our plug-ins alone, its own settings, and no trace in the assignment's folders."""
+    with tempfile.TemporaryDirectory(prefix="torchgrade.") as private:
+        settings = Path(private) / "pytest.ini"
+        settings.write_text("[pytest]\nenable_assertion_pass_hook = true\n")
+        off = ["terminal", "cacheprovider", "logging", "warnings", "faulthandler", "doctest", "junitxml", "pastebin"]
+        paths = [str(path) for path in check_files(assignment, hidden=hidden)]
+        arguments = [
+            "-c",
+            str(settings),
+            f"--rootdir={assignment.root}",
+            "--import-mode=importlib",
+            "--noconftest",
+            "-s",
+        ]
+        arguments += [word for name in off for word in ("-p", f"no:{name}")]
+        before, autoload = sys.pycache_prefix, os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+        # asserts rewritten without the hook that counts them may lie in the ordinary cache
+        sys.pycache_prefix = private
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        try:
+            pytest.main([*arguments, *paths], plugins=list(plugins))
+        finally:
+            sys.pycache_prefix = before
+            os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+            if autoload is not None:
+                os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = autoload
+
+
+def check_files(assignment: Assignment, *, hidden: bool) -> Sequence[Path]:
+    """The check files there are. Raises UsageError when there is none."""
+    paths = [assignment.public_checks, *([assignment.hidden_checks] if hidden else [])]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        raise UsageError(f"{assignment.public_checks}: an assignment needs a check file")
+    return found
+
+
+def total_points(checks: Checks, session: pytest.Session) -> float:
+    """What the collected checks are worth. Raises UsageError for what is wrong with them, before anything is graded."""
+    assignment = checks.assignment
+    if checks.problems:
+        raise UsageError(checks.problems[0])
+    if not session.items:
+        raise UsageError(f"{assignment.public_checks}: no checks are declared")
+    total = sum({declared(i).id: declared(i).points for i in session.items}.values())
+    whole = {item.path for item in session.items} >= set(check_files(assignment, hidden=True))
+    if whole and abs(total - assignment.points) > 1e-6:
+        stated = f"{assignment.settings}: points: {assignment.points:g}"
+        raise UsageError(f"{stated} is stated, but the checks add up to {total:g}")
+    return total
+
+
+def run_items(session: pytest.Session) -> None:
+    """Run every collected check once, in order."""
+    for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)

@@ -1,0 +1,205 @@
+"""The student's end of a marking session: a process that is started, asked, killed at its limits and started again."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from grader.assignment import Assignment
+from grader.errors import Fault, GraderError, StudentError
+from grader.intake.source import nearest
+from grader.records import Limits
+from grader.sandbox.launch import Ending, Folders, Life, Warm
+from grader.text import clean
+from grader.wire.frames import WireClosedError, WireTimeoutError
+from grader.wire.values import WireError
+
+_MAX_STARTS = 8  # a file that dies at each call would cost a load each time
+
+
+class StudentPort:
+    """Answers with the student's code, in its own locked process. Every failure comes out as a StudentError."""
+
+    def __init__(self, warm: Warm, assignment: Assignment, folders: Folders, main: str, *, slot: int = 0) -> None:
+        limits = assignment.limits
+        self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, slot=slot)
+        self._wanted = assignment.names
+        self._limits = limits
+        self._life: Life | None = None
+        self._deadline = time.monotonic() + limits.total_seconds
+        self._cpu = 0.0
+        self._starts = 0
+        self._seed = 0
+        self.epoch = 0
+        self.released: list[int] = []
+        self.output = ""
+        self.output_limit = limits.output_kb << 10
+        self._muted = False
+        self.notes: list[str] = []
+        self.names: Mapping[str, str] = {}
+        self._findings: list[tuple[str, str, int, list[str]]] = []
+
+    def load(self) -> None:
+        """Inspect and run the file. Raises StudentError, whose fault says whether it is invalid, crashed, out of
+        time ...
+        """
+        if self._starts >= _MAX_STARTS:
+            raise StudentError(
+                Fault.CRASHED, "your code ended its process too often; the remaining checks were not run"
+            )
+        self._starts += 1
+        self.released.clear()
+        self._life = self._spawn()
+        inspection: Any = self._ask("inspect", {}, self._limits.call_seconds)
+        try:
+            imported = set(inspection["imported"])
+            where = {str(k): str(v) for k, v in inspection["names"].items() if k not in imported}
+            self._findings = [(str(c), str(w), int(n), list(o)) for c, w, n, o in inspection["findings"]]
+            notes = [*inspection["notes"]]
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise StudentError(Fault.WIRE, "the file could not be inspected") from None
+        ran: Any = self._ask("run", {}, self._limits.load_seconds)
+        try:  # what is there now is only known on their side; a call to a name that is not there fails anyway
+            defined, more = [str(name) for name in ran["names"]], [*ran["notes"]]
+        except (TypeError, KeyError):
+            raise StudentError(Fault.WIRE, "your code's process gave an answer that is not one") from None
+        self.names = {name: where.get(name, "") for name in defined if name not in imported or name in self._wanted}
+        self.notes = [clean(note, 300) for note in (*notes, *more)][:50]
+
+    def reseed(self, seed: int) -> None:
+        """Start the random numbers of the next calls at `seed`."""
+        self._seed = seed
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """Ask the student's code. A process that a former check ended is started again first."""
+        self._require(fields)
+        if self._life is None:
+            self.load()
+        self._seed += 1
+        drop, self.released = tuple(self.released), []
+        return self._ask(op, {**fields, "seed": self._seed, "drop": drop}, self._limits.call_seconds)
+
+    def _require(self, fields: Mapping[str, Any]) -> None:
+        """A name that uses a forbidden call is not called; one that is not there is missing."""
+        path = fields.get("path", ())
+        if fields.get("target") is not None or not path:
+            return
+        name = path[0]
+        for call, where, line, owners in self._findings:
+            if name in owners:
+                words = f"`{clean(name, 60)}` uses {clean(call, 100)} ({clean(where, 60)})"
+                raise StudentError(
+                    Fault.FORBIDDEN, f"{words}, which this assignment asks you to write yourself", line=line
+                )
+        if name not in self.names:
+            raise missing((name,), self.names)
+
+    def _ask(self, op: str, fields: Mapping[str, object], seconds: float) -> object:
+        if self._life is None:
+            raise GraderError("a question to a process that is not there")
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise self._ended(
+                StudentError(Fault.TIMEOUT, f"the whole file used up its {self._limits.total_seconds:g} seconds")
+            )
+        try:
+            reply = self._life.stream.ask({"op": op, "fields": dict(fields)}, min(seconds, left))
+        except WireTimeoutError:
+            what = "loading the file" if op == "run" else "the call"
+            raise self._ended(
+                StudentError(Fault.TIMEOUT, f"{what} took longer than {min(seconds, left):.3g} seconds and was stopped")
+            ) from None
+        except WireClosedError:
+            raise self._ended(None) from None
+        except WireError as error:
+            message = f"your code's process wrote something that is not an answer ({clean(error, 80)})"
+            raise self._ended(StudentError(Fault.WIRE, message)) from None
+        if isinstance(reply, dict) and set(reply) == {"value"}:
+            return reply["value"]
+        raise _their_error(reply)
+
+    def _ended(self, known: StudentError | None) -> StudentError:
+        """The process is over: collect how, and what it printed. The next request starts another."""
+        ending = self.close()
+        return known or died(ending, self._limits)
+
+    def close(self) -> Ending:
+        """End the process if there is one."""
+        if self._life is None:
+            return Ending(0, "", 0.0)
+        ending, printed = self._life.end()
+        self._life = None
+        self.epoch += 1
+        self._cpu += ending.cpu
+        if not self._muted:
+            self.output = (self.output + printed)[: 2 * self.output_limit]
+        return ending
+
+    def mute(self) -> None:
+        """From here on nothing that is printed is kept: it could show a hidden input."""
+        if not self._muted:
+            self.output = (self.output + (self._life.printed() if self._life else ""))[: 2 * self.output_limit]
+            self._muted = True
+
+
+def died(ending: Ending, limits: Limits) -> StudentError:
+    """What to tell a student whose process is gone."""
+    if ending.why == "memory":
+        return StudentError(Fault.MEMORY, f"your code used more than {limits.memory_mb} MiB of memory and was stopped")
+    match ending.signal:
+        case signal.SIGXCPU:
+            return StudentError(
+                Fault.TIMEOUT, f"your code used more than {limits.cpu_seconds} seconds of processor time"
+            )
+        case signal.SIGKILL if ending.cpu >= limits.cpu_seconds:
+            return StudentError(
+                Fault.TIMEOUT, f"your code used more than {limits.cpu_seconds} seconds of processor time"
+            )
+        case signal.SIGSYS:
+            return StudentError(Fault.BLOCKED, "your code tried something that the grader's lock does not allow")
+        case 0:
+            return StudentError(Fault.CRASHED, "your code ended its process (os._exit, perhaps) instead of returning")
+    name = signal.strsignal(ending.signal) or f"signal {ending.signal}"
+    return StudentError(Fault.CRASHED, f"your code crashed its process ({name})")
+
+
+def missing(names: tuple[str, ...], found: Mapping[str, str]) -> StudentError:
+    """The file does not define `names`: say what it does define, and the nearest."""
+    wanted = ", ".join(f"`{name}`" for name in names)
+    guesses = [f"`{clean(g, 60)}`{_at(found[g])}" for n in names if (g := nearest(n, found)) is not None]
+    hint = f"; did you mean {' and '.join(dict.fromkeys(guesses))}?" if guesses else "."
+    listed = ", ".join(clean(n, 40) for n in list(found)[:12]) or "nothing"
+    return StudentError(Fault.MISSING, f"your file does not define {wanted}{hint} It defines: {listed}.")
+
+
+def _at(where: str) -> str:
+    return f" ({clean(where, 40)})" if where else ""
+
+
+def _their_error(reply: object) -> StudentError:
+    """Words for an exception on their side. What it claims to be decides nothing but the words."""
+    error: Any = reply.get("error") if isinstance(reply, dict) else None
+    if not isinstance(error, dict) or error.get("fault") not in set(Fault):
+        return StudentError(Fault.WIRE, "your code's process gave an answer that is not one")
+    fault = Fault(error["fault"])
+    raised: Any = error.get("raised")
+    if not isinstance(raised, dict):
+        line = error.get("line")
+        return StudentError(fault, clean(error.get("message", ""), 600), line=line if type(line) is int else None)
+    name, message = clean(raised.get("name", ""), 100), clean(raised.get("message", ""), 600)
+    line = raised.get("line") if type(raised.get("line")) is int else None
+    where = (
+        f" ({clean(raised.get('file', ''), 80)}, line {line}: `{clean(raised.get('code', ''), 120)}`)" if line else ""
+    )
+    said = {
+        Fault.EXITED: f"your code called sys.exit (or exit) instead of returning{where}",
+        Fault.MEMORY: f"your code ran out of memory{where}: {message}",
+        Fault.BLOCKED: f"your code tried something that the grader's lock does not allow{where}: {message}",
+        Fault.FORBIDDEN: f"{message}{where}",
+    }.get(fault, f"your code raised {name}{where}: {message}")
+    bases = raised.get("bases")
+    kinds = [clean(b, 100) for b in bases] if isinstance(bases, tuple) else []
+    return StudentError(fault, said, exception=" ".join([name, *kinds]), line=line)

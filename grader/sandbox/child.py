@@ -1,0 +1,173 @@
+"""The student's process, from fork to death: stand apart, lock, read the file, run it, answer calls.
+
+Everything that happens here is evidence for the trusted side, never a verdict.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from grader.errors import Fault, StudentError
+from grader.intake.inspect import inspect
+from grader.intake.source import read_source
+from grader.records import Limits
+from grader.sandbox.guard import ForbiddenCall
+from grader.sandbox.lock import Policy, detach, lock_down, system_paths
+from grader.sandbox.notebook import run_notebook
+from grader.sandbox.probe import attempts
+from grader.text import clean
+from grader.wire.frames import Stream, WireClosedError
+from grader.wire.host import Host, Raised
+from grader.wire.values import NotAValueError, WireError
+
+WIRE_FD = 3
+
+
+def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> None:
+    """Never returns. Fails closed: when a step of the lock raises, no student code runs."""
+    try:
+        _stand_apart(request["work"], wire_fd, output_fd)
+        lock_down(
+            Policy(
+                read=(*system_paths(), request["source"]),
+                write=(request["work"],),
+                uid=request["uid"],
+                limits=Limits(**request["limits"]),
+                vm_size=request["vm_size"],
+                vm_data=request["vm_data"],
+                protect=request["protect"],
+            )
+        )
+        stream = Stream(socket.socket(fileno=WIRE_FD))
+        gc.unfreeze()
+    except BaseException as error:
+        os.write(2, f"the lock failed: {error!r}\n".encode(errors="replace")[:500])
+        os._exit(71)
+    try:
+        _serve(stream, Session(request))
+    finally:
+        os._exit(0)
+
+
+def _stand_apart(work: str, wire_fd: int, output_fd: int) -> None:
+    """Own session, own descriptors 0 to 3 and no others, an empty environment, the private folder as current
+    directory.
+    """
+    detach()
+    null = os.open("/dev/null", os.O_RDWR)
+    wire = os.dup(wire_fd) if wire_fd <= WIRE_FD else wire_fd  # the numbers given may be among those we overwrite
+    output = os.dup(output_fd) if output_fd <= WIRE_FD else output_fd
+    while wire <= WIRE_FD:
+        wire = os.dup(wire)
+    while output <= WIRE_FD:
+        output = os.dup(output)
+    for source, number in ((null, 0), (output, 1), (output, 2), (wire, WIRE_FD)):
+        os.dup2(source, number)
+    os.closerange(WIRE_FD + 1, 65536)
+    sys.argv[:] = ["student"]
+    os.environ.clear()
+    os.environ.update(
+        HOME=work, TMPDIR=work, PATH="/usr/bin:/bin", LANG="C.UTF-8", OMP_NUM_THREADS="1", MPLBACKEND="Agg"
+    )
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as the process
+    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    os.chdir(work)
+
+
+class Session:
+    """One submission: inspected first, then run, then asked."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self._request = request
+        self._source = Path(request["source"])
+        self._main = self._source / request["main"]
+        self._host: Host | None = None
+
+    def answer(self, op: str, fields: Mapping[str, Any]) -> object:
+        """Do one act. `inspect` comes before any code of the student's has run, so its answer can be believed."""
+        if op == "probe":
+            return attempts(fields["secret"], fields["work"], fields["grader_pid"], fields["tcp_port"])
+        if op == "inspect" and self._host is None:
+            return inspect(self._source, self._request["main"], self._request["forbidden"])
+        if op == "run":
+            return self._run()
+        if self._host is None:
+            raise RuntimeError("nothing has been run yet")
+        return self._host.answer(op, fields)
+
+    def is_own(self, filename: str) -> bool:
+        """Whether a traceback's file is one of the student's."""
+        return filename.startswith((str(self._source), "<cell "))
+
+    def _run(self) -> dict[str, list[str]]:
+        """Run the file top to bottom; return what is defined afterwards, and notes."""
+        sys.path.insert(0, str(self._source))
+        sys.dont_write_bytecode = True
+        module = ModuleType(self._main.stem if self._main.stem.isidentifier() else "submission")
+        module.__file__ = str(self._main)
+        sys.modules[module.__name__] = module
+        self._host = Host(module.__dict__)
+        source = read_source(self._main)
+        notes: list[str] = []
+        if source.kind == "py":
+            exec(compile(source.text, str(self._main), "exec", dont_inherit=True), module.__dict__)
+        else:
+            sys.modules["__main__"] = module
+            seconds = self._request["cell_seconds"]
+            for error in run_notebook(source.cells, module.__dict__, str(self._main), cell_seconds=seconds)[:20]:
+                notes.append(clean(f"cell {error.cell} stopped with {error.name}: {error.message}", 300))
+        return {"names": [clean(n, 100) for n in list(module.__dict__) if not n.startswith("__")][:500], "notes": notes}
+
+
+def _serve(stream: Stream, session: Session) -> None:
+    while True:
+        try:
+            ident, message = stream.listen()
+        except WireClosedError:
+            return
+        reply = _attempt(lambda m=message: session.answer(m["op"], m["fields"]), session.is_own)  # type: ignore[misc]
+        try:
+            stream.reply(ident, reply)
+        except (NotAValueError, WireError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+            stream.reply(ident, {"error": {"fault": Fault.WIRE.value, "message": clean(error, 300)}})
+
+
+def _attempt(act: Callable[[], object], is_own: Callable[[str], bool]) -> dict[str, object]:
+    try:
+        return {"value": act()}
+    except StudentError as error:
+        return {"error": {"fault": error.fault.value, "message": error.message, "line": error.line}}
+    except BaseException as error:
+        return {"error": {"fault": _fault(error).value, "raised": _words(error, is_own)}}
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BaseException:  # theirs may be anything by now
+                continue
+
+
+def _words(error: BaseException, is_own: Callable[[str], bool]) -> dict[str, object]:
+    raised = Raised.of(error, is_own)
+    return {name: getattr(raised, name) for name in Raised.__slots__}
+
+
+def _fault(error: BaseException) -> Fault:
+    if isinstance(error, ForbiddenCall):
+        return Fault.FORBIDDEN
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return Fault.EXITED
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        return Fault.MEMORY
+    if isinstance(error, PermissionError):
+        return Fault.BLOCKED
+    return Fault.RAISED

@@ -1,0 +1,237 @@
+"""The trusted end of the sandbox: start the warm process, have it fork, learn how each child ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.errors import GraderError
+from grader.records import Limits
+from grader.sandbox.doctor import Protection, assess
+from grader.wire.frames import Stream
+from grader.wire.values import WireError
+
+_START_SECONDS = 120.0
+_FIRST_UID = 64_100  # of nobody's range on common systems; slot n runs as this plus n
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",  # the order of a student's set must not decide a grade
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a child ended, as its parent saw it. `why` is `memory` or `closed` when it was killed for that."""
+
+    status: int
+    why: str
+    cpu: float
+
+    @property
+    def signal(self) -> int:
+        """The signal that killed it, or 0."""
+        return self.status & 127
+
+
+class Life:
+    """One student process: its wire, what it prints, and its end."""
+
+    def __init__(self, wire: socket.socket, output: int, life: socket.socket, limit: int) -> None:
+        self._output = output
+        self._life = life
+        self._limit = limit
+        self._printed = bytearray()
+        os.set_blocking(output, False)
+        self.stream = Stream(wire, output, self._drain)
+        self._wire = wire
+
+    def _drain(self) -> bool:
+        """Read what was printed; keep the first half and the latest half of the limit. False at the end."""
+        try:
+            piece = os.read(self._output, 1 << 16)
+        except BlockingIOError:
+            return True
+        self._printed += piece
+        if len(self._printed) > 2 * self._limit:
+            half = self._limit // 2
+            self._printed[half:-half] = b""
+        return bool(piece)
+
+    def end(self) -> tuple[Ending, str]:
+        """Kill it if it still lives; return how it ended and what it printed."""
+        self._wire.close()
+        with suppress(OSError):  # it may be gone already
+            self._life.shutdown(socket.SHUT_WR)  # the warm process sees this and kills
+        report: dict[str, Any] = {"status": 0, "why": "lost", "cpu": 0.0}
+        if select.select([self._life], [], [], 30)[0] and (message := self._life.recv(4096)):
+            report = json.loads(message)
+        self._life.close()
+        text = self.printed()
+        os.close(self._output)
+        return Ending(int(report["status"]), str(report["why"]), float(report["cpu"])), text
+
+    def printed(self) -> str:
+        """What it has printed up to now."""
+        while select.select([self._output], [], [], 0)[0] and self._drain():
+            pass
+        return self._text()
+
+    def _text(self) -> str:
+        text = bytes(self._printed).decode("utf-8", "replace")
+        if len(text) > self._limit:
+            return f"{text[: self._limit // 2]}\n... (cut) ...\n{text[-self._limit // 2 :]}"
+        return text
+
+
+class Warm:
+    """The warm process and the socket on which it is asked to fork; forked markers share both."""
+
+    def __init__(self, forbidden: Sequence[str] = (), *, protect: bool = True) -> None:
+        """Start it. Raises GraderError when it does not come up. `ready` waits; until then both sides import torch
+        side by side.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control = ours
+        self.protect = protect
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-s", "-m", "grader.sandbox.warm", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd="/",
+        )
+        theirs.close()
+        ours.send(json.dumps({"forbidden": list(forbidden), "uid": _FIRST_UID}).encode())
+        self._hello: dict[str, Any] = {}
+        self.forbidden = tuple(forbidden)
+
+    def ready(self) -> dict[str, Any]:
+        """Wait until it can fork; return what it said of itself."""
+        if not self._hello:
+            heard = select.select([self._control], [], [], _START_SECONDS)[0]
+            message = self._control.recv(1 << 16) if heard else b""
+            if not message:
+                self._process.kill()
+                said = self._process.communicate()[1].decode("utf-8", "replace").strip().splitlines()
+                raise GraderError(f"the warm process did not start: {said[-1] if said else 'it said nothing'}")
+            self._hello = json.loads(message)
+        return self._hello
+
+    def spawn(self, source: Path, main: str, work: Path, limits: Limits, *, slot: int = 0) -> Life:
+        """Fork a student's process for the file `main` in `source`, with `work` as its private folder."""
+        other_user = self.ready()["other_user"]
+        wire, their_wire = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        life, their_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        output, their_output = os.pipe()
+        uid = _FIRST_UID + slot if other_user and self.protect else None
+        request = {
+            "source": str(source),
+            "main": main,
+            "work": str(work),
+            "uid": uid,
+            "limits": asdict(limits),
+            "protect": self.protect,
+            "notebook": main.endswith(".ipynb"),
+            "cell_seconds": limits.load_seconds / 2,
+            "forbidden": list(self.forbidden),
+        }
+        if uid is not None:
+            os.chown(work, uid, uid)
+        descriptors = [their_wire.fileno(), their_output, their_life.fileno()]
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+        except OSError as error:
+            raise GraderError(f"the warm process is gone: {error}") from None
+        finally:
+            their_wire.close()
+            their_life.close()
+            os.close(their_output)
+        return Life(wire, output, life, limits.output_kb << 10)
+
+    def close(self) -> None:
+        """End it and everything it forked."""
+        self._control.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+        if self._process.stderr:
+            self._process.stderr.close()
+
+
+class Folders:
+    """The private folder of one submission: `source` to read, `work` to write. Gone afterwards, links not followed."""
+
+    def __init__(self) -> None:
+        self._base = Path(tempfile.mkdtemp(prefix="torchgrade.", dir=_passable()))
+        self._base.chmod(0o711)  # another user id must be able to pass through, not to look around
+        self.source, self.work = self._base / "source", self._base / "work"
+        self.source.mkdir(mode=0o755)
+        self.work.mkdir(mode=0o700)
+
+    def __enter__(self) -> Folders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._base, ignore_errors=True)
+
+
+def _passable() -> Path:
+    """The folder for temporary files, or the first usual one that another user id can pass through."""
+    usual = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+    for folder in usual:
+        if folder.is_dir() and all(step.stat().st_mode & stat.S_IXOTH for step in (folder, *folder.resolve().parents)):
+            return folder
+    return usual[0]
+
+
+def examine(warm: Warm) -> Protection:
+    """Try each forbidden act in a locked, throw-away child and say what happened."""
+    with Folders() as folders, tempfile.TemporaryDirectory(prefix="torchgrade.") as own:
+        secret = Path(own) / "answers"
+        secret.write_text("secret")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            life = warm.spawn(folders.source, "probe.py", folders.work, Limits(memory_mb=512, cpu_seconds=20))
+            fields = {
+                "secret": str(secret),
+                "work": str(folders.work),
+                "grader_pid": os.getpid(),
+                "tcp_port": server.getsockname()[1],
+            }
+            try:
+                answer = life.stream.ask({"op": "probe", "fields": fields}, 30)
+                outcome: Mapping[str, Any] = answer["value"]  # type: ignore[index]
+            except (WireError, KeyError) as error:
+                outcome = {}
+                reason = str(error)
+            else:
+                reason = ""
+            ending, printed = life.end()
+    if not outcome:
+        raise GraderError(
+            f"the locked child did not answer ({reason}, signal {ending.signal}): {printed.strip()[-300:]}"
+        )
+    hello = warm.ready()
+    return assess(dict(outcome), distinct_uid=hello["other_user"], landlock_abi=hello["landlock"])

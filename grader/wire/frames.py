@@ -1,0 +1,121 @@
+"""How a value crosses: one frame per request, one per reply, tied together by an id that cannot be guessed."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from grader.wire.values import MAX_BODY, MAX_HEADER, WireError, decode, encode
+
+_HEAD = struct.Struct("<4sIQ16s")  # magic, length of the header, length of the body, id
+_MAGIC = b"TGR1"
+_CHUNK = 1 << 20
+
+
+class WireClosedError(WireError):
+    """The other end is gone."""
+
+
+class WireTimeoutError(WireError):
+    """The deadline passed before the frame was whole."""
+
+
+class Stream:
+    """One end of the wire over a connected stream socket.
+
+    `drain` is called whenever `drain_fd` can be read while this end waits: what the student prints must not fill a
+    pipe and
+    stop them, so whoever waits for an answer reads it meanwhile.
+    """
+
+    def __init__(
+        self, sock: socket.socket, drain_fd: int | None = None, drain: Callable[[], bool] | None = None
+    ) -> None:
+        self._sock = sock
+        self._drain_fd = drain_fd
+        self._drain = drain
+        sock.setblocking(False)
+
+    def ask(self, message: object, seconds: float) -> object:
+        """Send `message`, return the reply. Raises WireTimeoutError, WireClosedError or WireError (surplus, early,
+        forged or malformed).
+        """
+        deadline = time.monotonic() + seconds
+        if select.select([self._sock], [], [], 0)[0]:
+            raise WireClosedError("closed") if self._at_end() else WireError("bytes that nobody asked for")
+        ident = os.urandom(16)
+        self._send(ident, message, deadline)
+        answered, value = self._receive(deadline)
+        if answered != ident:
+            raise WireError("an answer to another question")
+        return value
+
+    def listen(self) -> tuple[bytes, object]:
+        """Wait for the next request; return its id and message. Raises WireClosedError at the end."""
+        return self._receive(None)
+
+    def reply(self, ident: bytes, message: object) -> None:
+        """Answer the request `ident`. Raises NotAValueError before a byte is sent when `message` cannot cross."""
+        self._send(ident, message, None)
+
+    def _at_end(self) -> bool:
+        try:
+            return not self._sock.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
+
+    def _send(self, ident: bytes, message: object, deadline: float | None) -> None:
+        header, body = encode(message)
+        if len(header) > MAX_HEADER or sum(map(len, body)) > MAX_BODY:
+            raise WireError(f"a value of more than {MAX_BODY >> 20} MiB cannot cross")
+        head = _HEAD.pack(_MAGIC, len(header), sum(map(len, body)), ident)
+        for part in (head + header, *body):
+            view = memoryview(part)
+            while view:
+                self._wait(deadline, writing=True)
+                try:
+                    view = view[self._sock.send(view[:_CHUNK]) :]
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise WireClosedError(str(error)) from None
+
+    def _receive(self, deadline: float | None) -> tuple[bytes, object]:
+        magic, header_size, body_size, ident = _HEAD.unpack(self._take(_HEAD.size, deadline))
+        if magic != _MAGIC or header_size > MAX_HEADER or body_size > MAX_BODY:
+            raise WireError("not a frame, or one too large")
+        header = bytes(self._take(header_size, deadline))
+        return ident, decode(header, memoryview(self._take(body_size, deadline)))
+
+    def _take(self, size: int, deadline: float | None) -> bytearray:
+        taken = bytearray()  # grows with what really came: a forged length allocates nothing
+        while len(taken) < size:
+            self._wait(deadline)
+            try:
+                piece = self._sock.recv(min(size - len(taken), _CHUNK))
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise WireClosedError(str(error)) from None
+            if not piece:
+                raise WireClosedError("closed")
+            taken += piece
+        return taken
+
+    def _wait(self, deadline: float | None, *, writing: bool = False) -> None:
+        """Return when the socket is ready (or may be); drain meanwhile. Raises WireTimeoutError."""
+        readers = [] if writing else [self._sock.fileno()]
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise WireTimeoutError("no answer in time")
+            drains = [] if self._drain_fd is None else [self._drain_fd]
+            ready, writable, _ = select.select(readers + drains, [self._sock] if writing else [], [], left)
+            if self._drain_fd in ready and self._drain is not None and not self._drain():
+                self._drain_fd = None  # their output is closed: nothing more to read
+            if writable or (readers and readers[0] in ready):
+                return

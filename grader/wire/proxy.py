@@ -1,0 +1,149 @@
+"""The asking end: what a check holds in its hands. A proxy reads like the object it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from grader.errors import Fault, StudentError
+from grader.text import clean
+from grader.wire.values import Handle
+
+
+class Port(Protocol):
+    """Whatever answers: a student's process, the reference in this process, or a recording of it."""
+
+    epoch: int  # grows when the other side starts anew and its objects are gone
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """Do `op` on the other side and return its value. Raises StudentError or GraderError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """What `gradients` returns: outputs of the call, and gradients of `cotangent . output`; None where none arrived."""
+
+    output: Any
+    inputs: tuple[torch.Tensor | None, ...]
+    parameters: Mapping[str, torch.Tensor | None]
+
+
+class Remote:
+    """A name or an object on the other side.
+
+    Call it, read its attributes, call its methods. Tensors, numbers, strings and containers of them come back as
+    values;
+    everything else comes back as another Remote.
+    """
+
+    def __init__(self, port: Port, target: Handle | None, path: tuple[str, ...]) -> None:
+        self._port = port
+        self._target = target
+        self._path = path
+        self._epoch = port.epoch
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        return self._ask("call", args=self._out(args), kwargs=self._out(kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self._target is None and not self._path:  # the file itself: a name, looked up when it is used
+            return Remote(self._port, None, (name,))
+        return self._ask("get", path=(*self._path, name))
+
+    def __repr__(self) -> str:
+        return f"<{'.'.join(self._path) or (self._target.kind if self._target else 'file')} on the other side>"
+
+    def train(self, mode: bool = True) -> Remote:
+        """Put a module in training mode, or in evaluation mode when `mode` is False; return it."""
+        self._ask("call", path=(*self._path, "train"), args=(mode,), kwargs={})
+        return self
+
+    def eval(self) -> Remote:
+        """Put a module in evaluation mode; return it."""
+        return self.train(False)
+
+    def __del__(self) -> None:
+        if self._target is not None and self._epoch == self._port.epoch:
+            released: list[int] | None = getattr(self._port, "released", None)
+            if released is not None:
+                released.append(self._target.number)
+
+    def _ask(self, op: str, **fields: object) -> Any:
+        if self._epoch != self._port.epoch and self._target is not None:
+            raise StudentError(Fault.CRASHED, "your code's process was stopped earlier in this check")
+        answer = self._port.request(op, {"target": self._target, "path": self._path, **fields})
+        return self._in(answer)
+
+    def _out(self, value: Any) -> Any:
+        """Arguments: a Remote travels as its handle."""
+        if isinstance(value, Remote):
+            if value._port is not self._port:
+                raise TypeError("an object of one side cannot be handed to the other")
+            if value._target is None or value._path:
+                return value._port.request("get", {"target": value._target, "path": value._path})
+            return value._target
+        if isinstance(value, (tuple, list)):
+            return type(value)(self._out(item) for item in value)
+        if isinstance(value, dict):
+            return {k: self._out(v) for k, v in value.items()}
+        return value
+
+    def _in(self, value: Any) -> Any:
+        if isinstance(value, Handle):
+            return Remote(self._port, value, ())
+        if isinstance(value, (tuple, list)):
+            return type(value)(self._in(item) for item in value)
+        if isinstance(value, dict):
+            return {k: self._in(v) for k, v in value.items()}
+        return value
+
+
+def root(port: Port) -> Remote:
+    """The file on the other side: `root(port).attention(q, k, v)`."""
+    return Remote(port, None, ())
+
+
+def gradients(
+    target: Remote,
+    *args: object,
+    wrt: Sequence[int] = (0,),
+    cotangent: torch.Tensor | tuple[torch.Tensor | None, ...],
+    **kwargs: object,
+) -> Gradients:
+    """Call `target` and pull `cotangent` back: gradients for the arguments at positions `wrt` and for the module's
+    parameters.
+
+    `cotangent` has the shape of the output; for several outputs a tuple, None for those that do not count.
+    Raises StudentError when the output's shape is another one.
+    """
+    out = target._out
+    answer = target._ask("vjp", args=out(args), kwargs=out(kwargs), wrt=tuple(wrt), cotangent=cotangent)
+    return _checked(answer, cotangent, len(wrt))
+
+
+def _checked(answer: Any, cotangent: Any, inputs: int) -> Gradients:
+    """Believe the shape of nothing: a reply of another form is a failed call."""
+    try:
+        grads, parameters = answer["inputs"], answer["parameters"]
+        output = answer["output"]
+        well = type(grads) is tuple and len(grads) == inputs and type(parameters) is dict
+        well = well and all(g is None or isinstance(g, torch.Tensor) for g in (*grads, *parameters.values()))
+    except (TypeError, KeyError):
+        well = False
+    if not well:
+        raise StudentError(Fault.WIRE, "your code's process gave an answer that is not one")
+    several = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+    outputs = output if isinstance(output, (tuple, list)) else (output,)
+    for position, expected in enumerate(several):
+        if expected is None:
+            continue
+        found = outputs[position] if position < len(outputs) else None
+        if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
+            shape = tuple(found.shape) if isinstance(found, torch.Tensor) else clean(type(found).__name__, 60)
+            raise StudentError(Fault.RAISED, f"the output is {shape}; its shape should be {tuple(expected.shape)}")
+    return Gradients(output, grads, parameters)

@@ -1,0 +1,225 @@
+"""The rest of how the attention assignment is graded: other sizes, and what one example cannot show."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from grader.checks import check, close, gradients, leaves_unchanged, twins
+
+
+def settings(n_embd, n_head, attn_pdrop=0.0, hidden_pdrop=0.0):
+    """A TransformerConfig for a layer of this width and this many heads."""
+    return SimpleNamespace(
+        vocab_size=10,
+        block_size=16,
+        n_embd=n_embd,
+        n_head=n_head,
+        n_layer=1,
+        embd_pdrop=0.0,
+        attn_pdrop=attn_pdrop,
+        hidden_pdrop=hidden_pdrop,
+    )
+
+
+def well_formed(tensor, shape, what):
+    """Say in words when `tensor` is no tensor of finite floats of this shape."""
+    assert isinstance(tensor, torch.Tensor), f"{what} should be a tensor, not {type(tensor).__name__}"
+    found, expected = tuple(tensor.shape), tuple(shape)
+    assert found == expected, f"{what} has shape {found}, and it should have {expected}"
+    assert tensor.dtype is torch.float32, f"{what} holds {tensor.dtype}; the inputs were torch.float32"
+    assert tensor.isfinite().all(), f"{what} holds values that are infinite or not a number (NaN)"
+
+
+def attend(side, q, k, v, *mask):
+    """Return output and weights of `attention`, or say in words what is wrong with their form."""
+    answer = side.attention(q, k, v, *mask)
+    pair = isinstance(answer, (tuple, list)) and len(answer) == 2
+    assert pair, "attention should return two tensors: the output, then the weights"
+    output, weights = answer
+    well_formed(output, (*q.shape[:-1], v.size(-1)), "the output")
+    well_formed(weights, (*q.shape[:-1], k.size(-2)), "the tensor of weights")
+    return output, weights
+
+
+def shared_out(free, mask):
+    """The weights `free` of no mask, as they should be under `mask`: none for hidden keys, and each row sums to one."""
+    seen = free * mask  # (B, H, Tq, Tk)
+    return seen / seen.sum(dim=-1, keepdim=True).clamp_min(1e-30)
+
+
+def nudged(tensors, position, step):
+    """The same tensors, with `step` added to the one at `position`."""
+    return [tensor + step if i == position else tensor for i, tensor in enumerate(tensors)]
+
+
+def length(parameters):
+    """The Euclidean length of all the parameters' gradients taken together."""
+    lengths = [gradient.double().norm() for gradient in parameters.values() if gradient is not None]
+    return torch.stack(lengths).norm() if lengths else torch.zeros((), dtype=torch.float64)
+
+
+@check(points=1, hint="Neither the number of queries nor that of keys, rows or heads is fixed: read them from shapes.")
+@pytest.mark.parametrize("sizes", [(1, 1, 4, 6, 5), (2, 3, 5, 2, 3), (3, 2, 1, 4, 8)])
+def test_other_sizes(student, reference, sizes):
+    """attention is right for other sizes too, and when queries and keys differ in number."""
+    B, H, Tq, Tk, D = sizes
+    q, k, v = torch.randn(B, H, Tq, D), torch.randn(B, H, Tk, D), torch.randn(B, H, Tk, D)
+    output, weights = attend(student, q, k, v)
+    expected_output, expected_weights = attend(reference, q, k, v)
+    close(weights, expected_weights, "the weights")
+    close(output, expected_output, "the output")
+
+
+@check(points=0.5, hint="Scores grow with the number of features that a query and a key share. What takes that back?")
+@pytest.mark.parametrize("D", [3, 16])
+def test_scale(student, D):
+    """The scores are scaled as the formula says, whatever the width."""
+    q = torch.ones(1, 2, 1, D)
+    k = torch.stack([torch.ones(2, D), torch.zeros(2, D)], dim=1)[None]  # (1, 2, 2, D): q . k is D, then 0
+    _, weights = attend(student, q, k, torch.zeros(1, 2, 2, D))
+    difference = weights[..., 0].log() - weights[..., 1].log()  # (1, 2, 1), of the two scores
+    close(difference, torch.full((1, 2, 1), D**0.5), "the difference of two scores")
+
+
+@check(
+    points=1,
+    partial=True,
+    hint="A mask may have size 1 where its entries are the same for all heads, rows or queries: let it broadcast.",
+)
+@pytest.mark.parametrize("name", ["key_mask", "query_mask"])
+def test_broadcast_masks(student, q2, k2, v2, key_mask, query_mask, name):
+    """A mask is broadcast over heads, rows and queries."""
+    mask = {"key_mask": key_mask, "query_mask": query_mask}[name]
+    _, free = attend(student, q2, k2, v2)
+    _, weights = attend(student, q2, k2, v2, mask.bool())
+    close(weights, shared_out(free, mask), "the weights under a mask", rtol=1e-2)
+
+
+@check(
+    points=1,
+    hint="No attention may leak, however well a hidden key fits. What must a score be, for its softmax to be nothing?",
+)
+def test_no_leak(student, q2, k2, v2):
+    """A hidden key gets no weight at all, even when it fits best."""
+    q = torch.full_like(q2, 4.0)
+    k = torch.where(torch.arange(5)[:, None] == 4, 4.0, -4.0).expand_as(k2)  # (T, 1) -> (B, H, T, D): only key 4 fits
+    sees = (torch.arange(5) != 4).float().repeat(1, 1, 5, 1)  # (1, 1, T, T): nobody may see it
+    _, weights = attend(student, q, k.contiguous(), v2, sees)
+    leaked = weights[..., 4].abs().max().item()
+    assert leaked == 0, f"a hidden key still has a weight of {leaked:.2g}"
+    close(weights, (sees / 4).expand_as(weights), "the weights")  # the other four keys fit equally well
+
+
+@check(points=0.5, hint="e to the power of 100 is more than a float32 can hold. How does a stable softmax avoid it?")
+def test_large_scores(student, q2, k2, v2):
+    """Large scores do not overflow."""
+    attend(student, 30.0 * q2, 30.0 * k2, v2)  # scores of a few thousand, and all that comes back is finite
+
+
+@check(
+    points=0.5,
+    hint="All that lies between inputs and output has to stay a tensor that autograd follows: no .data, .detach(), "
+    ".item(), numpy or no_grad on the way.",
+)
+def test_gradients(student, q2, k2, v2, cotangent2):
+    """Gradients reach the queries, the keys and the values."""
+    inputs = (q2, k2, v2)
+    found = gradients(student.attention, *inputs, wrt=(0, 1, 2), cotangent=(cotangent2, None)).inputs
+    for position, (what, gradient) in enumerate(zip(("queries", "keys", "values"), found, strict=True)):
+        assert gradient is not None, f"no gradient reaches the {what}"
+        well_formed(gradient, q2.shape, f"the gradient of the {what}")
+        step = 3e-3 * torch.randn_like(q2)  # walk a little this way and that, and see how the output changes
+        ahead, _ = attend(student, *nudged(inputs, position, step))
+        behind, _ = attend(student, *nudged(inputs, position, -step))
+        change = ahead.double() - behind.double()
+        walked, foretold = (change * cotangent2).sum(), 2 * (step * gradient).sum()
+        reach = 2 * step.norm() * gradient.norm()  # the largest change that a gradient of this length can foretell
+        assert reach > 0, f"the gradient of the {what} is zero everywhere"
+        agrees = (walked - foretold).abs() <= 0.01 * reach
+        assert agrees, f"the gradient of the {what} does not say how the output changes with them"
+
+
+@check(points=0.5, hint="`x /= 2` and methods whose names end in _ change the caller's tensor. Make a new one instead.")
+def test_inputs_unchanged(student, q2, k2, v2, key_mask):
+    """attention leaves the tensors it was given as they were."""
+    leaves_unchanged(student.attention, q2, k2, v2, key_mask)
+
+
+@check(points=1.5, partial=True, hint="Nothing in the layer may count on one number of heads, rows or tokens.")
+@pytest.mark.parametrize(
+    ("n_head", "B", "T", "kind"),
+    [(1, 2, 5, torch.float32), (2, 1, 4, torch.bool), (4, 3, 1, torch.int64)],
+    ids=["one head", "one row", "one token"],
+)
+def test_layer_sizes(student, reference, n_head, B, T, kind):
+    """The layer is right for other numbers of heads, rows and tokens."""
+    x, mask = torch.randn(B, T, 8), torch.ones(1, 1, T, T).tril().to(kind)
+    theirs, ours = twins(
+        student.GenericSelfAttention,
+        reference.GenericSelfAttention,
+        settings(n_embd=8, n_head=n_head),
+        probe=(x, mask),
+    )
+    close(theirs(x, mask), ours(x, mask), "the layer's output")
+
+
+@check(
+    points=0.5,
+    hint="The same module gives the same answer twice once .eval() was called. Who tells the dropout that it was?",
+)
+def test_dropout_off(student, x2, x2_mask):
+    """In eval mode the layer drops nothing."""
+    layer = student.GenericSelfAttention(settings(n_embd=8, n_head=2, attn_pdrop=0.5, hidden_pdrop=0.5)).eval()
+    first, second = layer(x2, x2_mask.bool()), layer(x2, x2_mask.bool())
+    well_formed(first, x2.shape, "the layer's output")
+    close(second, first, "the second answer to the same question")
+
+
+@check(points=1, hint="Dropout on the weights comes after the softmax, and on the average it changes nothing.")
+def test_attention_dropout(student, x2):
+    """In training mode some of the attention weights are dropped, and the others make up for it."""
+    layer = student.GenericSelfAttention(settings(n_embd=8, n_head=2, attn_pdrop=0.3))
+    copies = x2[:1, :1].repeat(1000, 1, 1)  # (1000, 1, C): a text of one token, so that each weight is 1
+    sees = torch.ones(1, 1, 1, 1)
+    plain, dropped = layer.eval()(copies, sees), layer.train()(copies, sees)
+    well_formed(plain, copies.shape, "the layer's output")
+    well_formed(dropped, copies.shape, "the layer's output")
+    spread = dropped.std(dim=0)  # (1, C)
+    assert spread.max() > 1e-4, "in training mode no weight is dropped"
+    off = (dropped.mean(dim=0) - plain[0]).abs() / (spread / 1000**0.5 + 1e-6)  # (1, C), in standard errors
+    assert off.max() < 6, "the mean over many drops is not the layer's output without dropout"  # 6: once in 10^7 runs
+
+
+@check(points=1, hint="hidden_dropout is the layer's last step; it zeroes some numbers and scales up the others.")
+def test_hidden_dropout(student, x2, x2_mask):
+    """In training mode some of the outputs are dropped, and the others make up for it."""
+    layer = student.GenericSelfAttention(settings(n_embd=8, n_head=2, hidden_pdrop=0.25))
+    copies = x2[:1].repeat(100, 1, 1)  # (100, T, C)
+    plain, dropped = layer.eval()(copies, x2_mask[:1]), layer.train()(copies, x2_mask[:1])
+    well_formed(plain, copies.shape, "the layer's output")
+    well_formed(dropped, copies.shape, "the layer's output")
+    share = (dropped == 0).double().mean().item()
+    assert 0.15 < share < 0.35, f"{share:.0%} of the outputs were dropped with hidden_pdrop = 0.25"
+    close(dropped, torch.where(dropped == 0, 0.0, plain / 0.75), "the outputs that were kept")
+
+
+@check(
+    points=1,
+    hint="Each of the four Linear layers takes part in the result, and nothing on the way cuts the graph.",
+)
+def test_layer_gradients(student, reference, x2, x2_mask, x2_cotangent):
+    """The layer passes the right gradients to its input and to its parameters."""
+    sees = x2_mask.bool()
+    theirs, ours = twins(
+        student.GenericSelfAttention,
+        reference.GenericSelfAttention,
+        settings(n_embd=8, n_head=2),
+        probe=(x2, sees),
+    )
+    found = gradients(theirs, x2, sees, cotangent=x2_cotangent)
+    expected = gradients(ours, x2, sees, cotangent=x2_cotangent)
+    assert found.inputs[0] is not None, "no gradient reaches the layer's input"
+    close(found.inputs[0], expected.inputs[0], "the gradient of the input", rtol=1e-4)
+    # layers may be named, ordered and fused as one likes: the length of the whole gradient stays the same
+    close(length(found.parameters), length(expected.parameters), "the length of the parameters' gradient", rtol=1e-4)
