@@ -161,7 +161,7 @@ JOBS: dict[str, dict[str, Any]] = {
         "cells": ["print('in order')", "import os\nn = os.write(1, b'then this\\n')", "7 * 6", "display([1, 2])"]
     },
     "much output": {
-        "cells": ["for _ in range(20000):\n    print('x' * 100)", "'y' * 3_000_000", "ok = 1"],
+        "cells": ["for i in range(20000):\n    print('x' * 100)", "'y' * 3_000_000", "ok = 1"],
         "after": "ok",
     },
     "colab": {
@@ -219,16 +219,16 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return work(JOBS, tmp_path_factory.mktemp("notebooks"))
 
 
-def test_preload_leaves_one_thread_no_file_and_no_prompt(seen):
+def test_preload_leaves_one_thread_no_file_and_no_prompt(seen: dict[str, Any]) -> None:
     assert seen["warm"] == {"threads": 1, "files": [], "interactive": False}
 
 
-def test_a_small_notebook_is_quick(seen):
+def test_a_small_notebook_is_quick(seen: dict[str, Any]) -> None:
     assert min(seen["trivial"]["seconds"], seen["trivial again"]["seconds"]) < 0.3
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_nothing_is_left_behind(seen, name):
+def test_nothing_is_left_behind(seen: dict[str, Any], name: str) -> None:
     """No history, no settings, no outputs; nothing of IPython's beside the student's names; no warning printed."""
     result = seen[name]
     assert "broken" not in result
@@ -240,17 +240,17 @@ def test_nothing_is_left_behind(seen, name):
     assert "Traceback" not in result["printed"]
 
 
-def test_names_are_the_students(seen):
+def test_names_are_the_students(seen: dict[str, Any]) -> None:
     assert seen["trivial"]["names"] == ["A", "f", "nn", "torch", "x"]
     assert seen["trivial"]["errors"] == []
 
 
-def test_a_failing_cell_does_not_stop_the_next_and_the_last_definition_wins(seen):
+def test_a_failing_cell_does_not_stop_the_next_and_the_last_definition_wins(seen: dict[str, Any]) -> None:
     assert seen["last definition"]["errors"] == [[2, 1, "ZeroDivisionError", "division by zero"]]
     assert seen["last definition"]["after"] == 2
 
 
-def test_lines_are_counted_in_their_cell(seen):
+def test_lines_are_counted_in_their_cell(seen: dict[str, Any]) -> None:
     assert [error[:3] for error in seen["lines"]["errors"]] == [
         [1, 4, "ZeroDivisionError"],
         [2, 3, "AttributeError"],
@@ -260,7 +260,7 @@ def test_lines_are_counted_in_their_cell(seen):
     assert seen["called below"]["errors"] == [[2, 2, "ValueError", "no"]]
 
 
-def test_shell_lines_are_skipped_and_said(seen):
+def test_shell_lines_are_skipped_and_said(seen: dict[str, Any]) -> None:
     result = seen["shell"]
     assert result["errors"] == []
     assert result["after"] == [1, [], 2, 3]
@@ -273,21 +273,21 @@ def test_shell_lines_are_skipped_and_said(seen):
     ]
 
 
-def test_magic_never_voids_a_cell(seen):
+def test_magic_never_voids_a_cell(seen: dict[str, Any]) -> None:
     assert seen["magic"]["errors"] == []
     assert seen["magic"]["after"] == [1, 2, 3, 4, 5, 6, 7]
     assert "(skipped: %nosuchmagic at all)" in seen["magic"]["printed"]
     assert seen["magic called later"]["after"] == 5
 
 
-def test_input_fails_in_its_cell_only_and_says_why(seen):
+def test_input_fails_in_its_cell_only_and_says_why(seen: dict[str, Any]) -> None:
     (error,) = seen["input"]["errors"]
     assert error[:3] == [1, 1, "EOFError"]
     assert "nobody types" in error[3]
     assert seen["input"]["names"] == ["x"]
 
 
-def test_exits_and_interrupts_are_their_cells_errors(seen):
+def test_exits_and_interrupts_are_their_cells_errors(seen: dict[str, Any]) -> None:
     assert [error[::2] for error in seen["exits"]["errors"]] == [
         [1, "SystemExit"],
         [2, "SystemExit"],
@@ -298,7 +298,7 @@ def test_exits_and_interrupts_are_their_cells_errors(seen):
     assert "x" in seen["exits"]["names"]
 
 
-def test_a_cell_that_takes_too_long_is_stopped_and_the_rest_runs(seen):
+def test_a_cell_that_takes_too_long_is_stopped_and_the_rest_runs(seen: dict[str, Any]) -> None:
     result = seen["endless"]
     assert [error[0] for error in result["errors"]] == [1, 2, 3, 4]
     assert {tuple(error[2:]) for error in result["errors"]} == {("TimeoutError", "the cell was stopped after 0.3 s")}
@@ -307,52 +307,52 @@ def test_a_cell_that_takes_too_long_is_stopped_and_the_rest_runs(seen):
     assert result["seconds"] < 5
 
 
-def test_a_notebook_is_main(seen):
+def test_a_notebook_is_main(seen: dict[str, Any]) -> None:
     assert seen["main"]["after"] == ["__main__", "attention"]
 
 
-def test_dataclasses_and_type_hints_find_the_module(seen):
+def test_dataclasses_and_type_hints_find_the_module(seen: dict[str, Any]) -> None:
     assert seen["dataclass"]["after"] == [["parent", "width"], 3]
 
 
-def test_inspect_finds_functions_and_the_newest_class(seen):
+def test_inspect_finds_functions_and_the_newest_class(seen: dict[str, Any]) -> None:
     layer, forward, f = seen["source"]["after"]
     assert layer == "class Layer:\n    def forward(self):\n        return 1\n"
     assert forward == "    def forward(self):\n        return 1\n"
     assert f == "def f(x):\n    return x\n"
 
 
-def test_await_works_at_the_top_of_a_cell(seen):
+def test_await_works_at_the_top_of_a_cell(seen: dict[str, Any]) -> None:
     assert seen["await"]["after"] == 4
 
 
-def test_prints_reach_the_process_s_output_in_order(seen):
+def test_prints_reach_the_process_s_output_in_order(seen: dict[str, Any]) -> None:
     assert seen["printing"]["printed"] == "in order\nthen this\nOut[3]: 42\n[1, 2]\n"
 
 
-def test_much_output_is_no_trouble(seen):
+def test_much_output_is_no_trouble(seen: dict[str, Any]) -> None:
     assert seen["much output"]["errors"] == []
     assert seen["much output"]["after"] == 1
 
 
-def test_colab_is_played_only_where_it_is_taken_for_granted(seen):
+def test_colab_is_played_only_where_it_is_taken_for_granted(seen: dict[str, Any]) -> None:
     assert seen["colab"]["errors"] == []
     assert seen["colab"]["after"] == 1
     assert seen["not colab"]["after"] is False
 
 
-def test_autograd_works(seen):
+def test_autograd_works(seen: dict[str, Any]) -> None:
     assert seen["autograd"]["after"] == [2.0, 2.0, 2.0]
 
 
-def test_errors_that_cannot_be_read_and_loops_that_are_stopped_do_not_escape(seen):
+def test_errors_that_cannot_be_read_and_loops_that_are_stopped_do_not_escape(seen: dict[str, Any]) -> None:
     assert seen["hostile error"]["errors"] == [[1, 4, "E", ""]]
     assert seen["stopped loop"]["errors"][0][0] == 2
     assert seen["recursion"]["errors"][0][2] == "RecursionError"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock is Linux's")
-def test_notebooks_run_under_the_lock(tmp_path):
+def test_notebooks_run_under_the_lock(tmp_path: Path) -> None:
     from grader.sandbox.landlock import landlock_abi
 
     if not landlock_abi():

@@ -1,7 +1,7 @@
 # Attention masks
 #
 # Texts differ in length, a batch is a rectangle: short texts are filled up with padding, and nothing may be learned
-# from padding. A model that predicts the next token must not see that token either. Masks tell the attention layer both.
+# from padding. A model that predicts the next token must not see that token either. Masks tell the attention layer so.
 #
 # Write the three functions below. Letters: `B` texts in the batch, `T` tokens per text. In each mask the **query**, the
 # token that looks, is the row (dim -2); the **key**, the token that is looked at, is the column (dim -1).
@@ -26,7 +26,7 @@ def self_mask(max_tokens: int) -> torch.Tensor:
 
 # Task 1: the padding mask
 #
-# Text b holds `num_tokens[b]` real tokens, then padding. Hide the padding from every query of that text, but leave every
+# Text b holds `num_tokens[b]` real tokens, then padding. Hide that padding from every query of the text, but leave each
 # query something to look at, the padded ones too: the softmax of a row without a single allowed key is 0 / 0.
 
 

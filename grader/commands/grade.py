@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from grader.intake.collect import entries
 from grader.records import Result, Status
 
 BELOW, NOT_GRADED = 1, 3
+OTHER_COLUMNS = 32  # what status, score and the lines between columns take
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write((args.out / "results.json").read_text(encoding="utf-8"))
     else:
-        _print_table(assignment.title, results, args.out)
+        _print_table(assignment.title, results, args.out / "class.html")
     return _exit_code(results, args.min_score)
 
 
@@ -49,7 +51,8 @@ def _exit_code(results: Sequence[Result], threshold: tuple[float, bool] | None) 
     return BELOW if fell else 0
 
 
-def _print_table(title: str, results: Sequence[Result], out: Path) -> None:
+def _print_table(title: str, results: Sequence[Result], page: Path) -> None:
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
@@ -57,22 +60,27 @@ def _print_table(title: str, results: Sequence[Result], out: Path) -> None:
     from grader.report.overview import overview
     from grader.report.shown import shown
 
-    seen = overview([shown(result) for result in results])
+    seen, out = overview([shown(result) for result in results]), console()
+    name_width = min(40, max(cell_len(row.result.submission) for row in seen.rows))
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False)
-    table.add_column("submission", overflow="fold")
+    table.add_column("submission", width=name_width, overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("why", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column(
+        "why", overflow="ellipsis", no_wrap=True, max_width=max(20, out.width - name_width - OTHER_COLUMNS)
+    )
     for row in seen.rows:
         score = "not graded" if row.score is None else f"{row.score} of {seen.top}"
         state = Text(row.result.status, STYLES[row.words.tone])
         table.add_row(
             Text(row.result.submission), state, score, Text(_why(row.result))
         )  # Text: no markup in it is obeyed
-    console().print(table)
-    counts = ", ".join(f"{count} {words.label.lower()}" for words, count in seen.counts)
+    out.print(table)
+    counts = ", ".join(
+        f"{count} {status}" for status, count in Counter(result.status for result in results).most_common()
+    )
     mean = f"; mean {seen.mean} of {seen.top}" if seen.mean is not None else ""
-    print(f"\n{len(results)} submissions: {counts}{mean}\n{out / 'class.html'}")
+    out.print(f"\n{len(results)} submissions: {counts}{mean}\n{page}", soft_wrap=True)
 
 
 def _why(result: Result) -> str:

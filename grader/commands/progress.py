@@ -9,9 +9,9 @@ from typing import Self
 from rich import progress as bars
 
 from grader.commands.terminal import console
-from grader.records import Result
+from grader.records import Result, Status
 from grader.report.shown import shown
-from grader.report.words import STATUSES, part_of
+from grader.report.words import part_of
 
 
 class Progress:
@@ -55,6 +55,5 @@ class Progress:
 
 
 def _outcome(result: Result) -> str:
-    if result.status != "graded":
-        return STATUSES[result.status].label.lower()
-    return f"{part_of(result.score, result.max_score)} of {part_of(result.max_score, result.max_score)}"
+    score = f"{part_of(result.score, result.max_score)} of {part_of(result.max_score, result.max_score)}"
+    return score if result.status is Status.GRADED else result.status.value

@@ -6,7 +6,14 @@ from rich.console import Console
 
 from grader.report.words import Tone
 
-STYLES: dict[Tone, str] = {"good": "green", "part": "yellow", "bad": "red", "mute": "dim", "ours": "magenta"}
+STYLES: dict[Tone, str] = {
+    "good": "green",
+    "part": "yellow",
+    "calm": "cyan",
+    "bad": "red",
+    "mute": "dim",
+    "ours": "magenta",
+}
 UNKNOWN_WIDTH = 140  # columns of a pipe or a file, which do not say
 
 

@@ -13,9 +13,8 @@ from functools import reduce
 from pathlib import Path
 
 from grader.errors import Fault, StudentError
-from grader.intake.scopes import Binding, Kind, Scope, Unit, lookup, position
+from grader.intake.scopes import Binding, Kind, Scope, Unit, lookup
 from grader.intake.source import Source, read_source
-from grader.intake.walk import module_scope
 
 _PARTS = 12  # of a dotted name
 _TEXTS = 16  # that one expression may be
@@ -50,12 +49,11 @@ class Program:
     def __init__(self, source_dir: Path, main: str) -> None:
         path = source_dir / main
         self.source = source = read_source(path)
-        scope = module_scope(source.tree, script=source.kind == "py")
-        self.main = Module(path.stem, "", scope, source)
+        self.main = Module(path.stem, "", source.scope, source)
         self._roots = (path.parent, source_dir)
         self._source_dir = source_dir
         self._modules: dict[str, Module | None] = {path.stem: self.main} if source.kind == "py" else {}
-        self._by_scope = {scope: self.main}
+        self._by_scope = {source.scope: self.main}
         self._values: dict[ast.expr | tuple[Module, str], Values] = {}
         self._texts: dict[ast.expr, frozenset[str]] = {}
 
@@ -102,7 +100,7 @@ class Program:
 
     def bindings(self, node: ast.Name, scope: Scope) -> list[Binding]:
         """What binds the name that `node` reads."""
-        return lookup(node.id, scope, position(node))
+        return lookup(node.id, scope, (node.lineno, node.col_offset))
 
     def members(self, values: Iterable[Value], names: Iterable[str]) -> Values:
         """What the attributes `names` of `values` may be; nothing is known of those of the student's own objects."""
@@ -228,8 +226,8 @@ class Program:
         if path is not None:
             name = path.relative_to(self._source_dir).as_posix()
             try:
-                source = read_source(path)
-                scope = module_scope(source.tree, package)
+                source = read_source(path, package)
+                scope = source.scope
             except StudentError:  # importing it will fail where the student sees why
                 source = None
         module = Module(dotted, name, scope, source)

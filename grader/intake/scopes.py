@@ -91,8 +91,3 @@ def lookup(name: str, scope: Scope, position: Position) -> list[Binding]:
                 return found
         here = here.parent
     return []
-
-
-def position(node: ast.stmt | ast.expr) -> Position:
-    """Where `node` ends."""
-    return (node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)

@@ -44,6 +44,7 @@ class Source:
     kind: Literal["py", "ipynb"]
     text: str
     tree: ast.Module  # of a notebook: all cells that parse, one below the other
+    scope: Scope
     cells: tuple[Cell, ...]
     starts: tuple[int, ...]  # the line of `tree` where each cell starts
     definitions: Mapping[str, Definition]  # the last one of each name
@@ -54,8 +55,11 @@ class Source:
         return _where(self.starts, line)
 
 
-def read_source(path: Path) -> Source:
-    """Return the code of a .py or .ipynb file. Raises StudentError(INVALID), one line that says what and where."""
+def read_source(path: Path, package: str = "") -> Source:
+    """Return the code of a .py or .ipynb file, of a module of `package`.
+
+    Raises StudentError(INVALID), one line that says what and where.
+    """
     name = clean(path.name, 100)
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | _SAFELY), "rb") as file:
@@ -67,7 +71,7 @@ def read_source(path: Path) -> Source:
     if not data.strip():
         raise _invalid(f"{name} is empty.")
     try:
-        return _notebook(data, name) if path.suffix.lower() == ".ipynb" else _script(data, name)
+        return _notebook(data, name) if path.suffix.lower() == ".ipynb" else _script(data, name, package)
     except (RecursionError, MemoryError):
         raise _invalid(f"{name} is nested too deeply to be read.") from None
 
@@ -85,7 +89,7 @@ def _plain(name: str) -> str:
     return name.replace("_", "").casefold()
 
 
-def _script(data: bytes, name: str) -> Source:
+def _script(data: bytes, name: str, package: str) -> Source:
     text = _decode(data, name)
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
@@ -99,8 +103,8 @@ def _script(data: bytes, name: str) -> Source:
         raise _syntax_error(error, text, name) from None
     except ValueError:
         raise _invalid(f"{name} holds characters that Python cannot read; save it as UTF-8 text.") from None
-    scope = module_scope(tree)
-    return Source(name, "py", text, tree, (), (), _definitions(scope, ()), _repeated(scope, ()))
+    scope = module_scope(tree, package)
+    return Source(name, "py", text, tree, scope, (), (), _definitions(scope, ()), _repeated(scope, ()))
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -112,22 +116,22 @@ def _decode(data: bytes, name: str) -> str:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        return _undecodable(data, name, encoding, error.start)
+        raise _undecodable(data, name, encoding, error.start) from None
     except SyntaxError as error:
         try:
             data.decode("utf-8-sig")
         except UnicodeDecodeError as undecodable:
-            return _undecodable(data, name, "utf-8", undecodable.start)
+            raise _undecodable(data, name, "utf-8", undecodable.start) from None
         raise _invalid(f"{name} cannot be decoded ({clean(error.msg, 100)}); save it as UTF-8.") from None
     except (LookupError, ValueError):
         raise _invalid(f"{name} names an encoding ({clean(encoding, 40)}) that is none; save it as UTF-8.") from None
     return text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
 
 
-def _undecodable(data: bytes, name: str, encoding: str, start: int) -> str:
+def _undecodable(data: bytes, name: str, encoding: str, start: int) -> StudentError:
     line = data[:start].count(b"\n") + 1
     kind = "UTF-8" if encoding.startswith("utf-8") else clean(encoding, 40)
-    raise _invalid(f"{name}: line {line} is not {kind} text; save the file as UTF-8.", line)
+    return _invalid(f"{name}: line {line} is not {kind} text; save the file as UTF-8.", line)
 
 
 def _syntax_error(error: SyntaxError, text: str, name: str) -> StudentError:
@@ -155,7 +159,7 @@ def _notebook(data: bytes, name: str) -> Source:
         f"Cell {cell.number} is not Python ({cell.problem}) and defines nothing." for cell in cells if cell.problem
     ]
     notes = (*broken[:5], *_repeated(scope, tuple(starts)))
-    return Source(name, "ipynb", "", tree, cells, tuple(starts), _definitions(scope, tuple(starts)), notes)
+    return Source(name, "ipynb", "", tree, scope, cells, tuple(starts), _definitions(scope, tuple(starts)), notes)
 
 
 def _where(starts: tuple[int, ...], line: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from grader.intake.scopes import Binding, Kind, Scope, Unit, position
+from grader.intake.scopes import Binding, Kind, Scope, Unit
 
 Work = list[tuple[ast.AST, "Context"]]
 Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
@@ -196,7 +196,8 @@ def _bind(
     target = context.scope.declared.get(name, context.scope)
     fixed = context.fixed and target is context.scope and kind is not Kind.PATCH
     unit = context.unit if target.kind == "module" else None
-    target.add(Binding(name, kind, node.lineno, position(node), fixed, unit, scope or context.scope, value, path))
+    end = (node.end_lineno, node.end_col_offset)
+    target.add(Binding(name, kind, node.lineno, end, fixed, unit, scope or context.scope, value, path))
 
 
 def _assign(targets: Iterable[ast.expr], value: ast.expr, at: ast.stmt | ast.expr, context: Context) -> Work:

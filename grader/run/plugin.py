@@ -224,8 +224,9 @@ def fixed_tensors(assignment: Assignment) -> object:
 
 
 def _something_compared(item: pytest.Function, evidence: Evidence) -> None:
-    """Plain asserts are counted only where pytest's own hook for them is on."""
-    counts_asserts = bool(item.config.getini("enable_assertion_pass_hook"))
+    """Plain asserts are counted only where pytest has rewritten them, with its own hook for them on."""
+    rewritten = "@pytest_ar" in item.function.__globals__
+    counts_asserts = rewritten and bool(item.config.getini("enable_assertion_pass_hook"))
     if not evidence.compared and (counts_asserts or "assert " not in inspect.getsource(item.function)):
         raise GraderError(f"test_{declared(item).id} compared nothing")
 

@@ -67,14 +67,10 @@ class Shell(InteractiveShell):
     compile: CellCompiler
     compiler_class = Type(CellCompiler)
 
-    def init_ipython_dir(self, ipython_dir: str | None) -> None:
-        """No settings folder."""
+    def init_ipython_dir(self, *_args: object) -> None:
+        """No folder for settings or profiles, no `sys.ps1`: nobody is typing."""
 
-    def init_profile_dir(self, profile_dir: object) -> None:
-        """No profile folder."""
-
-    def init_prompts(self) -> None:
-        """No `sys.ps1`: nobody is typing."""
+    init_profile_dir = init_prompts = init_ipython_dir
 
     def system(self, cmd: str) -> None:
         """`!cmd`."""

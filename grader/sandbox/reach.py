@@ -64,10 +64,12 @@ def _cover(paths: tuple[str, ...]) -> None:
     }  # after unshare: only own mounts can be bound
     for top in set(under.values()):
         call("mount", b"tmpfs", os.fsencode(top), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"mode=0755,size=64k")
+    before = os.umask(0o022)  # the folders on the way are for others to pass through
     for path, descriptor in held.items():
         Path(path).mkdir(mode=0o755, parents=True)
         call("mount", f"/proc/self/fd/{descriptor}".encode(), os.fsencode(path), None, _MS_BIND | _MS_REC, None)
         os.close(descriptor)
+    os.umask(before)
 
 
 def _closed(path: Path) -> Path | None:

@@ -32,7 +32,9 @@ _NUMBERS = {
     "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "clone": (56, 220), "clone3": (435, 435),
     "vfork": (58, -1), "execve": (59, 221), "execveat": (322, 281), "unshare": (272, 97), "setns": (308, 268),
     "mount": (165, 40), "chroot": (161, 51), "pivot_root": (155, 41), "shmget": (29, 194), "semget": (64, 190),
-    "msgget": (68, 186), "mq_open": (240, 180), "memfd_create": (319, 279), "io_uring_setup": (425, 425),
+    "msgget": (68, 186), 
+    "shmctl": (31, 195), "semctl": (66, 191), "msgctl": (71, 187),
+    "mq_open": (240, 180), "memfd_create": (319, 279), "io_uring_setup": (425, 425),
     "userfaultfd": (323, 282), "bpf": (321, 280), "perf_event_open": (298, 241), "keyctl": (250, 219),
     "add_key": (248, 217), "seccomp": (317, 277), "name_to_handle_at": (303, 264), "inotify_init1": (294, 26),
     "inotify_add_watch": (254, 27), "fanotify_init": (300, 262), "personality": (135, 92), "tgkill": (234, 131),
@@ -545,15 +547,18 @@ def open_crypto_socket(_: Context) -> str:
 
 
 def share_system_v_memory(_: Context) -> str:
-    return f"segment {kernel('shmget', 0, 4096, 0o1600)}"
+    kernel("shmctl", kernel("shmget", 0, 4096, 0o1600), 0, None)  # made, and removed again: they outlive a process
+    return "made a segment"
 
 
 def share_system_v_semaphore(_: Context) -> str:
-    return f"semaphore {kernel('semget', 0, 1, 0o1600)}"
+    kernel("semctl", kernel("semget", 0, 1, 0o1600), 0, 0, None)
+    return "made a semaphore"
 
 
 def share_system_v_queue(_: Context) -> str:
-    return f"queue {kernel('msgget', 0, 0o1600)}"
+    kernel("msgctl", kernel("msgget", 0, 0o1600), 0, None)
+    return "made a queue"
 
 
 def share_posix_queue(_: Context) -> str:
