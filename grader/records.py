@@ -34,13 +34,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one submission may use. `call_seconds` holds for each call, loading included; all else for the whole
-    submission.
+    """What one submission may use. `call_seconds` and `load_seconds` hold for each call and each start, the rest for all.
+
+    They count processor time; on the clock three times as much may pass, so that a busy machine changes no grade.
     """
 
     call_seconds: float = 10.0
     load_seconds: float = 60.0
-    total_seconds: float = 120.0
+    total_seconds: float = 300.0  # on the clock
     cpu_seconds: int = 60
     memory_mb: int = 1024  # resident, over what the warm process holds; shared and file-backed memory counted
     output_kb: int = 64  # printed text that is kept; more is read and dropped

@@ -462,7 +462,7 @@ def test_long_expressions_are_followed(code: str, tmp_path: Path) -> None:
         "x0 = torch\n" + "\n".join(f"x{i + 1} = x{i}.a or x{i}.b" for i in range(50)) + "\nattention = x50",
         'a = "x"\n' + "\n".join("a = a + a" for _ in range(50)) + "\nattention = getattr(torch, a)",
         "x = torch\n" + "x = x.a or x.b\n" * 50 + "attention = x",
-        "\n".join(f"def f{i}(): return f{i + 1}" for i in range(5000)) + "\nattention = f0",
+        "\n".join(f"def f{i}(): return f{i + 1}" for i in range(1000)) + "\nattention = f0",
     ],
     ids=["circle", "many values", "doubling", "doubling text", "one name, many ways", "long way"],
 )

@@ -345,6 +345,32 @@ def test_rules_allow_what_they_name_and_nothing_else(tmp_path: Path, abi: int) -
     assert (tmp_path / "shown/file").read_text() == "text"
 
 
+@pytest.mark.skipif(landlock_abi() < 6, reason="this kernel's Landlock knows neither signals nor abstract sockets")
+def test_landlock_alone_refuses_tcp_signals_and_abstract_sockets() -> None:
+    code = """
+        import socket
+        listener, tcp = socket.socket(socket.AF_UNIX), socket.create_server(("127.0.0.1", 0))
+        listener.bind(f"\\0torchgrade{os.getpid()}")
+        listener.listen()
+        def acts():
+            return [
+                attempt(lambda: os.kill(os.getppid(), 0) or True),
+                attempt(lambda: socket.socket(socket.AF_UNIX).connect(listener.getsockname()) or True),
+                attempt(lambda: socket.socket().connect(tcp.getsockname()) or True),
+            ]
+        before = acts()
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        else:
+            with landlock.ruleset((), ()) as rules:
+                landlock.restrict(rules)
+            os.write(1, json.dumps([before, acts()]).encode())
+            os._exit(0)
+    """
+    assert run(code) == [["open", "open", "open"], ["EPERM", "EPERM", "EACCES"]]
+
+
 def test_system_paths_name_libraries_only() -> None:
     paths = [Path(path) for path in system_paths()]
     project = Path(lock.__file__).resolve().parents[2]

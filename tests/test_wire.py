@@ -7,7 +7,8 @@ import math
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -191,6 +192,11 @@ def pair() -> Iterator[Pair]:
         yield Stream(ours), Stream(theirs), theirs
 
 
+def within(seconds: float) -> Callable[[], bool]:
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() > deadline
+
+
 def answering(stream: Stream, answer: object) -> threading.Thread:
     def serve() -> None:
         ident, _ = stream.listen()
@@ -204,7 +210,7 @@ def answering(stream: Stream, answer: object) -> threading.Thread:
 def test_a_question_gets_its_answer(pair: Pair) -> None:
     ours, theirs, _ = pair
     thread = answering(theirs, {"value": torch.ones(300_000)})
-    answer = ours.ask({"op": "call"}, 10)
+    answer = ours.ask({"op": "call"}, within(10))
     thread.join()
     assert isinstance(answer, dict)
     assert answer["value"].sum() == 300_000
@@ -213,14 +219,14 @@ def test_a_question_gets_its_answer(pair: Pair) -> None:
 def test_silence_ends_at_the_deadline(pair: Pair) -> None:
     ours, _theirs, _sock = pair
     with pytest.raises(WireTimeoutError):
-        ours.ask({}, 0.05)
+        ours.ask({}, within(0.05))
 
 
 def test_an_early_answer_is_refused(pair: Pair) -> None:
     ours, _theirs, sock = pair
     sock.send(b"early")
     with pytest.raises(WireError, match="nobody asked"):
-        ours.ask({}, 1)
+        ours.ask({}, within(1))
 
 
 def test_an_answer_with_another_id_is_refused(pair: Pair) -> None:
@@ -233,7 +239,7 @@ def test_an_answer_with_another_id_is_refused(pair: Pair) -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     with pytest.raises(WireError, match="another question"):
-        ours.ask({}, 5)
+        ours.ask({}, within(5))
     thread.join()
 
 
@@ -248,7 +254,7 @@ def test_a_forged_length_allocates_nothing(pair: Pair) -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     with pytest.raises(WireError, match="too large"):
-        ours.ask({}, 5)
+        ours.ask({}, within(5))
     thread.join()
 
 
@@ -256,4 +262,4 @@ def test_a_closed_end_is_said(pair: Pair) -> None:
     ours, _theirs, sock = pair
     sock.close()
     with pytest.raises(WireClosedError):
-        ours.ask({}, 5)
+        ours.ask({}, within(5))

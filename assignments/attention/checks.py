@@ -146,10 +146,12 @@ def test_layer_respects_mask(student, x):
     """Under a causal mask a later token never changes an earlier output."""
     layer = student.GenericSelfAttention(settings(n_embd=12, n_head=3)).eval()
     causal = torch.ones(1, 1, 5, 5).tril().bool()  # (1, 1, T, T): each token sees itself and what came before
-    changed = x.clone()
-    changed[:, 3:] += 1.0  # (B, T, C), the last two of five tokens
-    before, after = layer(x, causal), layer(changed, causal)
-    well_formed(before, x.shape, "the layer's output")
-    well_formed(after, x.shape, "the layer's output")
-    close(after[:, :3], before[:, :3], "the output of the first three tokens")
-    assert (after[:, 3:] - before[:, 3:]).abs().max() > 1e-4, "the outputs of the changed tokens did not change at all"
+    later, earlier = x.clone(), x.clone()  # (B, T, C)
+    later[:, 3:] += 1.0  # the last two of five tokens
+    earlier[:, 0] += 1.0  # the first token
+    answer, after_later, after_earlier = layer(x, causal), layer(later, causal), layer(earlier, causal)
+    for output in (answer, after_later, after_earlier):
+        well_formed(output, x.shape, "the layer's output")
+    close(after_later[:, :3], answer[:, :3], "the output of the first three tokens, when the last two change,")
+    moved = (after_earlier - answer)[:, 1:].abs().amax().item()
+    assert moved > 1e-5, "a change of the first token changes no later output: nobody looks at it"

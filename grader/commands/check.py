@@ -85,7 +85,7 @@ def _print(assignment: Assignment, file: Path, result: Result) -> None:
 
     out, seen = console(), shown(result)
     words = headline(seen)
-    out.print(Text(f"{assignment.title}: {file}\n", "bold"))
+    out.print(Text(f"{assignment.title}: {file}", "bold"))
     table = Table.grid(padding=(0, 2))
     for check in seen.checks:
         outcome = OUTCOMES[check.status]
@@ -94,13 +94,12 @@ def _print(assignment: Assignment, file: Path, result: Result) -> None:
         for line in _lines(check):
             table.add_row("", "", Text(line))
     if seen.checks:
-        out.print(table)
+        out.print("", table, sep="\n")
+    out.print(Text(f"\n{words.meaning} {words.advice}", STYLES[words.tone]))
     for note in filter(None, (seen.message, *seen.notes)):
         out.print(Text(note))
-    out.print(Text(f"\n{words.meaning} {words.advice}", STYLES[words.tone]))
-    out.print(
-        f"{_of(seen.score, seen.max_score)} points in the public checks; the hidden ones are run when you hand in."
-    )
+    points = _of(seen.score, seen.max_score)
+    out.print(f"\n{points} points in the public checks; the hidden ones are run when you hand in.")
 
 
 def _of(points: float, most: float) -> str:

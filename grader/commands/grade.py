@@ -80,7 +80,7 @@ def _print_table(title: str, results: Sequence[Result], page: Path) -> None:
         f"{count} {status}" for status, count in Counter(result.status for result in results).most_common()
     )
     mean = f"; mean {seen.mean} of {seen.top}" if seen.mean is not None else ""
-    out.print(f"\n{len(results)} submissions: {counts}{mean}\n{page}", soft_wrap=True)
+    out.print(f"\n{len(results)} submission{'s' * (len(results) != 1)}: {counts}{mean}\n{page}", soft_wrap=True)
 
 
 def _why(result: Result) -> str:

@@ -18,15 +18,20 @@ def run(args: argparse.Namespace) -> int:
         root = (args.root or Path()).resolve()
     made = start(root, args.name, args.title)
     name = made.name
-    print(
-        f"""Started `{name}` in {root}. It is complete and can be graded; make it yours, in this order:
-
-  1. solutions/{name}/{name}.py        the solution; what lies between BEGIN and END SOLUTION is cut out for students
-  2. assignments/{name}/README.md      the handout
-  3. assignments/{name}/checks.py      public checks; hidden ones: solutions/{name}/checks.py
-  4. fixtures/{name}/make.py           the fixed tensors; solutions/{name}/mistakes.py and variants/; assignment.yaml
-  5. grader build {name}               cuts skeleton and notebook again
-
-Try it: grader grade {name} solutions/{name}/variants/*.py --one -o out/{name}"""
-    )
+    steps = {
+        f"solutions/{name}/{name}.py": "the solution; what lies between BEGIN and END SOLUTION is cut out for students",
+        f"assignments/{name}/README.md": "the handout",
+        f"assignments/{name}/checks.py": "the public checks",
+        f"solutions/{name}/checks.py": "the hidden checks",
+        f"fixtures/{name}/make.py": "makes the fixed tensors that checks take as arguments; run it after a change",
+        f"solutions/{name}/mistakes.py": "known mistakes, each with the check that must catch it",
+        f"solutions/{name}/variants/": "solutions that are right and look different",
+        f"assignments/{name}/assignment.yaml": "names, forbidden calls, limits, due date, points",
+        f"grader build {name}": "cuts the skeleton and the notebook from the solution again",
+    }
+    width = max(map(len, steps))
+    print(f"Started `{name}` in {root}. It works as it is; make it yours, in this order:\n")
+    for step, why in steps.items():
+        print(f"  {step:{width}}  {why}")
+    print(f"\nTry it: grader grade {name} solutions/{name}/variants -o out/{name}")
     return 0

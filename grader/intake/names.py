@@ -24,12 +24,15 @@ def label(raw: str) -> str:
 def labels(paths: Sequence[Path]) -> list[str]:
     """A label for each path, in order, no two alike: a later one of the same look gets a number."""
     names = [label(path.name) for path in paths]
-    taken: set[str] = set()
-    made: dict[int, str] = {}
+    first: dict[str, int] = {}
     for i in sorted(range(len(paths)), key=lambda i: names[i] != paths[i].name):  # names kept as found go first
-        made[i] = _free(names[i], taken)
-        taken.add(_folded(made[i]))
-    return [made[i] for i in range(len(paths))]
+        first.setdefault(_folded(names[i]), i)
+    taken = set(first)
+    for i, name in enumerate(names):
+        if first[_folded(name)] != i:
+            names[i] = _numbered(name, taken)
+            taken.add(_folded(names[i]))
+    return names
 
 
 def folders(paths: Sequence[Path]) -> list[str]:
@@ -65,9 +68,8 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 1, name
-    while _folded(free) in taken:
+def _numbered(name: str, taken: set[str]) -> str:
+    number = 2
+    while _folded(f"{name} ({number})") in taken:
         number += 1
-        free = f"{name} ({number})"
-    return free
+    return f"{name} ({number})"

@@ -20,7 +20,7 @@ _MEND = "open it in Jupyter, run it and save it again"
 # Line magics, shell lines, help. Only looked for on a line that Python itself refuses.
 _MAGIC = re.compile(r"^(?P<indent>\s*+)(?:[!%?]|(?P<target>[\w\s,.\[\]]++)=\s*+[!%]|.*\?\s*+$)")
 _MAGICS = 200  # in one cell; each costs a parse
-_PYTHON_BODY = ("%%time", "%%capture", "%%prun")  # these cell magics run their cell's Python code in the notebook
+_PYTHON_BODY = {"%%time", "%%capture", "%%prun"}  # these cell magics run their cell's Python code in the notebook
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def _cell(number: int, source: str) -> Cell:
     lines = source.split("\n")
     first = next(i for i, line in enumerate(lines) if line.strip())
     if lines[first].startswith("%%"):
-        keep = lines[first].startswith(_PYTHON_BODY)
+        keep = lines[first].split()[0] in _PYTHON_BODY
         lines = [""] * (first + 1) + (lines[first + 1 :] if keep else [""] * (len(lines) - first - 1))
     problem = None
     for _ in range(_MAGICS):

@@ -98,7 +98,7 @@ def _script(data: bytes, name: str, package: str) -> Source:
         tree = parse(text)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(tree, name, "exec", dont_inherit=True)  # finds what a parse does not, `return` outside a function
+            compile(text, name, "exec", dont_inherit=True)  # finds what a parse does not: `return` in no function
     except SyntaxError as error:
         raise _syntax_error(error, text, name) from None
     except ValueError:

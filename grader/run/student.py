@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from grader.assignment import Assignment
 from grader.errors import Fault, GraderError, StudentError
@@ -15,9 +16,11 @@ from grader.records import Limits
 from grader.sandbox.launch import Ending, Folders, Life, Warm
 from grader.text import clean
 from grader.wire.frames import WireClosedError, WireTimeoutError
-from grader.wire.values import WireError
+from grader.wire.values import Handle, WireError
 
-_MAX_STARTS = 8  # a file that dies at each call would cost a load each time
+_PATIENCE = 3
+_MAX_STARTS = 20  # a file that dies at each call would cost a load each time
+_STRIKES = 2  # calls of one function or class that may run out of time before it is not tried again
 
 
 class StudentPort:
@@ -32,6 +35,7 @@ class StudentPort:
         self._deadline = time.monotonic() + limits.total_seconds
         self._cpu = 0.0
         self._starts = 0
+        self._strikes: Counter[str] = Counter()
         self._seed = 0
         self.epoch = 0
         self.released: list[int] = []
@@ -80,7 +84,16 @@ class StudentPort:
             self.load()
         self._seed += 1
         drop, self.released = tuple(self.released), []
-        return self._ask(op, {**fields, "seed": self._seed, "drop": drop}, self._limits.call_seconds)
+        target, path = fields.get("target"), cast("tuple[str, ...]", fields.get("path", ()))
+        name = target.kind if isinstance(target, Handle) else path[0] if path else ""
+        if self._strikes[name] >= _STRIKES:
+            words = f"`{clean(name, 60)}` was stopped {_STRIKES} times for taking too long and is not tried again"
+            raise StudentError(Fault.TIMEOUT, words)
+        try:
+            return self._ask(op, {**fields, "seed": self._seed, "drop": drop}, self._limits.call_seconds)
+        except StudentError as error:
+            self._strikes[name] += error.fault is Fault.TIMEOUT
+            raise
 
     def _require(self, fields: Mapping[str, Any]) -> None:
         """A name that uses a forbidden call is not called; one that is not there is missing."""
@@ -106,11 +119,11 @@ class StudentPort:
                 StudentError(Fault.TIMEOUT, f"the whole file used up its {self._limits.total_seconds:g} seconds")
             )
         try:
-            reply = self._life.stream.ask({"op": op, "fields": dict(fields)}, min(seconds, left))
+            reply = self._life.stream.ask({"op": op, "fields": dict(fields)}, _budget(self._life, seconds, left))
         except WireTimeoutError:
             what = "loading the file" if op == "run" else "the call"
             raise self._ended(
-                StudentError(Fault.TIMEOUT, f"{what} took longer than {min(seconds, left):.3g} seconds and was stopped")
+                StudentError(Fault.TIMEOUT, f"{what} took longer than {seconds:g} seconds and was stopped")
             ) from None
         except WireClosedError:
             raise self._ended(None) from None
@@ -143,6 +156,18 @@ class StudentPort:
         if not self._muted:
             self.output = (self.output + (self._life.printed() if self._life else ""))[: 2 * self.output_limit]
             self._muted = True
+
+
+def _budget(life: Life, seconds: float, left: float) -> Callable[[], bool]:
+    """Over when the student's process has worked for `seconds`, or has had thrice as long on the clock.
+
+    Processor time first: on a busy machine a correct answer takes longer and is still in time.
+    """
+    started, worked = time.monotonic(), life.cpu()
+    return lambda: (
+        (passed := time.monotonic() - started) > min(_PATIENCE * seconds, left)
+        or (passed > seconds and life.cpu() - worked > seconds)
+    )
 
 
 def died(ending: Ending, limits: Limits) -> StudentError:

@@ -121,9 +121,8 @@ class Session:
         if source.kind == "py":
             exec(compile(source.text, str(self._main), "exec", dont_inherit=True), module.__dict__)
         else:
-            sys.modules["__main__"] = module
-            seconds = self._request["cell_seconds"]
-            for error in run_notebook(source.cells, module.__dict__, str(self._main), cell_seconds=seconds)[:20]:
+            cells, seconds = [cell.source for cell in source.cells], self._request["cell_seconds"]
+            for error in run_notebook(cells, module.__dict__, str(self._main), cell_seconds=seconds)[:20]:
                 notes.append(clean(f"cell {error.cell} stopped with {error.name}: {error.message}", 300))
         return {"names": [clean(n, 100) for n in list(module.__dict__) if not n.startswith("__")][:500], "notes": notes}
 

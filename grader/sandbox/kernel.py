@@ -103,8 +103,7 @@ class Shell(InteractiveShell):
     def showtraceback(self, *args: object, **kwargs: object) -> None:
         """Errors go into the reply."""
 
-    showsyntaxerror = showtraceback
-    showindentationerror = showtraceback
+    showsyntaxerror = showindentationerror = showtraceback
 
     def _format_exception_for_storage(self, *_args: object, **_kwargs: object) -> dict[str, object]:
         return {}  # no history; formatting one takes longer than most cells

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -34,6 +35,7 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",  # each arena reserves address space, which is limited
     "TORCHDYNAMO_DISABLE": "1",
 }
 
@@ -60,9 +62,21 @@ class Life:
         self._life = life
         self._limit = limit
         self._printed = bytearray()
+        self._pid: int | None = None  # told by the warm process, read when it is first needed
         os.set_blocking(output, False)
         self.stream = Stream(wire, output, self._drain)
         self._wire = wire
+
+    def cpu(self) -> float:
+        """Processor seconds it has used: what a busy machine does not change. 0 when it is gone."""
+        if self._pid is None:
+            heard = select.select([self._life], [], [], 30)[0]
+            self._pid = int(json.loads(self._life.recv(4096) or b"{}").get("pid", 0)) if heard else 0
+        try:
+            fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _drain(self) -> bool:
         """Read what was printed; keep the first half and the latest half of the limit. False at the end."""
@@ -82,8 +96,8 @@ class Life:
         with suppress(OSError):  # it may be gone already
             self._life.shutdown(socket.SHUT_WR)  # the warm process sees this and kills
         report: dict[str, Any] = {"status": 0, "why": "lost", "cpu": 0.0}
-        if select.select([self._life], [], [], 30)[0] and (message := self._life.recv(4096)):
-            report = json.loads(message)
+        while select.select([self._life], [], [], 30)[0] and (message := self._life.recv(4096)):
+            report.update(json.loads(message))
         self._life.close()
         text = self.printed()
         os.close(self._output)
@@ -200,7 +214,7 @@ class Folders:
 
 def _passable() -> Path:
     """The folder for temporary files, or the first usual one that another user id can pass through."""
-    usual = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+    usual = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
     for folder in usual:
         if folder.is_dir() and all(step.stat().st_mode & stat.S_IXOTH for step in (folder, *folder.resolve().parents)):
             return folder
@@ -221,7 +235,8 @@ def examine(warm: Warm) -> Protection:
                 "tcp_port": server.getsockname()[1],
             }
             try:
-                answer = life.stream.ask({"op": "probe", "fields": fields}, 30)
+                deadline = time.monotonic() + 30
+                answer = life.stream.ask({"op": "probe", "fields": fields}, lambda: time.monotonic() > deadline)
                 outcome: Mapping[str, Any] = answer["value"]  # type: ignore[index]
             except (WireError, KeyError) as error:
                 outcome = {}

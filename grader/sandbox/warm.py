@@ -108,6 +108,8 @@ class WarmProcess:
         if pid == 0:
             self._selector.close()
             become_student(request, wire, output)
+        with suppress(OSError):
+            life.send(json.dumps({"pid": pid}).encode())
         child = Child(pid, os.pidfd_open(pid), life, resident + (request["limits"]["memory_mb"] << 20))
         self._children[pid] = child
         self._selector.register(child.pidfd, selectors.EVENT_READ, pid)

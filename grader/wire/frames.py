@@ -6,7 +6,6 @@ import os
 import select
 import socket
 import struct
-import time
 from collections.abc import Callable
 
 from grader.wire.values import MAX_BODY, MAX_HEADER, WireError, decode, encode
@@ -14,6 +13,9 @@ from grader.wire.values import MAX_BODY, MAX_HEADER, WireError, decode, encode
 _HEAD = struct.Struct("<4sIQ16s")  # magic, length of the header, length of the body, id
 _MAGIC = b"TGR1"
 _CHUNK = 1 << 20
+_TICK = 0.05  # seconds between two looks at whether to give up
+
+Expired = Callable[[], bool] | None
 
 
 class WireClosedError(WireError):
@@ -40,16 +42,16 @@ class Stream:
         self._drain = drain
         sock.setblocking(False)
 
-    def ask(self, message: object, seconds: float) -> object:
-        """Send `message`, return the reply. Raises WireTimeoutError, WireClosedError or WireError (surplus, early,
-        forged or malformed).
+    def ask(self, message: object, expired: Callable[[], bool]) -> object:
+        """Send `message`, return the reply; `expired` is asked now and then whether to give up.
+
+        Raises WireTimeoutError, WireClosedError, or WireError for what is surplus, early, forged or malformed.
         """
-        deadline = time.monotonic() + seconds
         if select.select([self._sock], [], [], 0)[0]:
             raise WireClosedError("closed") if self._at_end() else WireError("bytes that nobody asked for")
         ident = os.urandom(16)
-        self._send(ident, message, deadline)
-        answered, value = self._receive(deadline)
+        self._send(ident, message, expired)
+        answered, value = self._receive(expired)
         if answered != ident:
             raise WireError("an answer to another question")
         return value
@@ -68,7 +70,7 @@ class Stream:
         except OSError:
             return True
 
-    def _send(self, ident: bytes, message: object, deadline: float | None) -> None:
+    def _send(self, ident: bytes, message: object, expired: Expired) -> None:
         header, body = encode(message)
         if len(header) > MAX_HEADER or sum(map(len, body)) > MAX_BODY:
             raise WireError(f"a value of more than {MAX_BODY >> 20} MiB cannot cross")
@@ -76,7 +78,7 @@ class Stream:
         for part in (head + header, *body):
             view = memoryview(part)
             while view:
-                self._wait(deadline, writing=True)
+                self._wait(expired, writing=True)
                 try:
                     view = view[self._sock.send(view[:_CHUNK]) :]
                 except BlockingIOError:
@@ -84,17 +86,17 @@ class Stream:
                 except OSError as error:
                     raise WireClosedError(str(error)) from None
 
-    def _receive(self, deadline: float | None) -> tuple[bytes, object]:
-        magic, header_size, body_size, ident = _HEAD.unpack(self._take(_HEAD.size, deadline))
+    def _receive(self, expired: Expired) -> tuple[bytes, object]:
+        magic, header_size, body_size, ident = _HEAD.unpack(self._take(_HEAD.size, expired))
         if magic != _MAGIC or header_size > MAX_HEADER or body_size > MAX_BODY:
             raise WireError("not a frame, or one too large")
-        header = bytes(self._take(header_size, deadline))
-        return ident, decode(header, memoryview(self._take(body_size, deadline)))
+        header = bytes(self._take(header_size, expired))
+        return ident, decode(header, memoryview(self._take(body_size, expired)))
 
-    def _take(self, size: int, deadline: float | None) -> bytearray:
+    def _take(self, size: int, expired: Expired) -> bytearray:
         taken = bytearray()  # grows with what really came: a forged length allocates nothing
         while len(taken) < size:
-            self._wait(deadline)
+            self._wait(expired)
             try:
                 piece = self._sock.recv(min(size - len(taken), _CHUNK))
             except BlockingIOError:
@@ -106,15 +108,14 @@ class Stream:
             taken += piece
         return taken
 
-    def _wait(self, deadline: float | None, *, writing: bool = False) -> None:
+    def _wait(self, expired: Expired, *, writing: bool = False) -> None:
         """Return when the socket is ready (or may be); drain meanwhile. Raises WireTimeoutError."""
         readers = [] if writing else [self._sock.fileno()]
         while True:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            if expired is not None and expired():
                 raise WireTimeoutError("no answer in time")
             drains = [] if self._drain_fd is None else [self._drain_fd]
-            ready, writable, _ = select.select(readers + drains, [self._sock] if writing else [], [], left)
+            ready, writable, _ = select.select(readers + drains, [self._sock] if writing else [], [], _TICK)
             if self._drain_fd in ready and self._drain is not None and not self._drain():
                 self._drain_fd = None  # their output is closed: nothing more to read
             if writable or (readers and readers[0] in ready):

@@ -355,6 +355,22 @@ class HeadsMergedWithoutTranspose(GenericSelfAttention):
 
 @mistake(
     replaces="GenericSelfAttention",
+    title="The heads are split and merged with a view and no transpose",
+    hint="Number the features of two tokens on paper. Which token do the D numbers of one row of a head come from?",
+    caught_by=("layer_values", "layer_sizes", "layer_gradients"),
+)
+class HeadsViewedBothWays(GenericSelfAttention):
+    def split_heads(self, x):
+        B, T, C = x.shape
+        return x.view(B, self.n_head, T, C // self.n_head)
+
+    def merge_heads(self, x):
+        B, H, T, D = x.shape
+        return x.reshape(B, T, H * D)
+
+
+@mistake(
+    replaces="GenericSelfAttention",
     title="The heads take every H-th feature instead of D neighbouring ones",
     hint="In which order do n_head and D stand when C is taken apart?",
     caught_by=("layer_values", "layer_sizes", "layer_gradients"),

@@ -92,6 +92,7 @@ class Stage:
             os.setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED)
             prctl(4, 1)  # dumpable again, or the unlocked control would be protected by that alone
         elif request["uid"] and possible:
+            os.setgroups([4242])  # one that the child must lose
             self.uid = OTHER_UID
         self.mark = ctypes.create_string_buffer(b"MARKMARK", 8)
         self.listeners = self._listen()

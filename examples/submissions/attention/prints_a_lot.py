@@ -14,9 +14,10 @@ DEBUG = True
 
 def dbg(*args):
     if DEBUG:
-        for i in range(200):
-            print("[DEBUG]", i, *args)
-        print("[ERR]", *args, file=sys.stderr)
+        text = " ".join(str(a) for a in args)
+        for i in range(50):
+            print("[DEBUG]", i, text)
+        print("[ERR]", text, file=sys.stderr)
 
 def attention(q, k, v, mask=None):
     dbg("q", q.shape, q)
