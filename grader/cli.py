@@ -89,7 +89,7 @@ def _add_grade(commands: _Commands[_Parser]) -> None:
     grade.add_argument(
         "--min-score",
         metavar="X",
-        type=_threshold,
+        type=parse_threshold,
         help="exit with 1 when a score is below X points, or X%% of the most",
     )
     grade.add_argument("--allow-unsandboxed", action="store_true", help="grade even where the lock is not complete")
@@ -139,8 +139,8 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
-def _threshold(text: str) -> tuple[float, bool]:
-    """The number, and whether it is a share in percent."""
+def parse_threshold(text: str) -> tuple[float, bool]:
+    """Return the number, and whether it is a share in percent. Raises ArgumentTypeError, which argparse reports."""
     try:
         number = float(text.removesuffix("%"))
     except ValueError:

@@ -34,7 +34,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one submission may use. `call_seconds` and `load_seconds` hold for each call and each start, the rest for all.
+    """What one submission may use. `call_seconds` and `load_seconds` hold for each call and each start, the rest for
+    all.
 
     They count processor time; on the clock three times as much may pass, so that a busy machine changes no grade.
     """

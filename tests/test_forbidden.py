@@ -498,3 +498,29 @@ def test_inspect_refuses_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(StudentError, match="line 1") as caught:
         inspect(tmp_path, "attention.py", FORBIDDEN)
     assert caught.value.line == 1
+
+
+def test_a_use_behind_another_graded_name_is_that_ones_alone(tmp_path: Path) -> None:
+    source = """
+    import torch.nn.functional as F
+
+    def helper(x):
+        return F.softplus(x)
+
+    def twice(x):
+        return helper(x)
+
+    class Layer:
+        def forward(self, x):
+            return twice(x)
+
+    class Direct:
+        def forward(self, x):
+            return twice(x) + helper(x)
+    """
+    (tmp_path / "main.py").write_text(textwrap.dedent(source))
+    forbidden = ["torch.nn.functional.softplus"]
+    (alone,) = find(tmp_path, "main.py", forbidden, ["twice", "Layer", "Direct"])
+    assert set(alone.owners) == {"helper", "twice", "Direct"}
+    (everyone,) = find(tmp_path, "main.py", forbidden)
+    assert set(everyone.owners) == {"helper", "twice", "Direct", "Layer"}

@@ -75,7 +75,7 @@ def test_weights(student, reference, q, k, v):
     """The weights are the softmax of the scaled scores."""
     _, weights = attend(student, q, k, v)
     _, expected = attend(reference, q, k, v)
-    close(weights, expected, "the weights")
+    close(weights, expected, "the tensor of weights")
 
 
 @check(
@@ -101,7 +101,7 @@ def test_mask_kinds(student, q, k, v, mask, kind):
     """A mask hides keys, whether it holds booleans, integers or floats."""
     _, free = attend(student, q, k, v)
     _, weights = attend(student, q, k, v, mask.to(kind))
-    close(weights, shared_out(free, mask), "the weights under a mask", rtol=1e-2)
+    close(weights, shared_out(free, mask), "the tensor of weights under a mask", rtol=1e-2)
 
 
 @check(points=0.5, hint="After the heads are merged there is one row of n_embd features per token again.")

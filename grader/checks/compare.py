@@ -166,7 +166,7 @@ def _differences(left: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor, w
     largest = gap == gap.max()
     words = f"{what} has the right shape {tuple(left.shape)}, but {share}. "
     words += f"The first is at {_place(wrong)}: {_pair(left, right, wrong)}"
-    if count > 1:
+    if count > 1 and _place(largest) != _place(wrong):
         words += f". The largest is at {_place(largest)}: {_pair(left, right, largest)}"
     if step is not None:
         words += f", off by {gap.max().item():.3g}: about {_times(gap.max().item() / step)} what rounding explains"

@@ -37,10 +37,11 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write((args.out / "results.json").read_text(encoding="utf-8"))
     else:
         _print_table(assignment.title, results, args.out / "class.html")
-    return _exit_code(results, args.min_score)
+    return exit_code(results, args.min_score)
 
 
-def _exit_code(results: Sequence[Result], threshold: tuple[float, bool] | None) -> int:
+def exit_code(results: Sequence[Result], threshold: tuple[float, bool] | None) -> int:
+    """Return what the results mean for a pipeline; `threshold` is a number of points, or a share in percent."""
     if any(result.status is Status.ERROR for result in results):
         return NOT_GRADED
     if threshold is None:

@@ -36,18 +36,19 @@ class _Use:
     line: int
 
 
-def find(source_dir: Path, main: str, forbidden: Sequence[str]) -> tuple[Finding, ...]:
+def find(source_dir: Path, main: str, forbidden: Sequence[str], graded: Sequence[str] = ()) -> tuple[Finding, ...]:
     """Return the uses of `forbidden` (dotted names, the last part may end in "*") that top-level names of `main` reach.
 
-    A name that an import binds to a forbidden call owns that import. Raises StudentError(INVALID) when `main` cannot
+    A use that a name reaches only through another of the names `graded` is that one's alone: a mistake costs its marks
+    once. A name that an import binds to a forbidden call owns that import. Raises StudentError(INVALID) when `main` cannot
     be read, or cannot be followed.
     """
-    return uses(Program(source_dir, main), forbidden)
+    return uses(Program(source_dir, main), forbidden, graded)
 
 
-def uses(program: Program, forbidden: Sequence[str]) -> tuple[Finding, ...]:
+def uses(program: Program, forbidden: Sequence[str], graded: Sequence[str] = ()) -> tuple[Finding, ...]:
     """Return what `find` returns, of a program that is read already."""
-    search = _Search(program, forbidden)
+    search = _Search(program, forbidden, graded)
     owners: dict[_Use, list[str]] = {}
     try:
         for name in program.names(program.main):
@@ -83,21 +84,22 @@ def _in_order(words: list[str], among: list[str]) -> bool:
 class _Search:
     """Follows what code reads from a name to all it reaches; each piece of code is looked at once."""
 
-    def __init__(self, program: Program, forbidden: Sequence[str]) -> None:
+    def __init__(self, program: Program, forbidden: Sequence[str], graded: Sequence[str]) -> None:
         self._program = program
+        self._graded = {name: self._units(name) for name in graded}
         self._forbidden = forbidden
         self._known: dict[Unit, tuple[set[_Use], set[Unit]]] = {}
 
     def reached(self, name: str) -> set[_Use]:
         """The uses that the code behind a top-level name of the main file leads to."""
         main = self._program.main
-        values = self._program.members([main], [name])
+        own = self._units(name)
         uses: set[_Use] = set()
         for binding in main.scope.bindings(name):
             if binding.kind is Kind.IMPORT:
                 uses |= self._uses(self._program.locate(binding.path), main, binding.line)
-        seen: set[Unit] = set()
-        todo = [value for value in values if isinstance(value, Unit)]
+        seen = set().union(*self._graded.values()) - own
+        todo = list(own)
         while todo:
             unit = todo.pop()
             if unit not in seen:
@@ -106,6 +108,10 @@ class _Search:
                 uses |= found
                 todo += read
         return uses
+
+    def _units(self, name: str) -> set[Unit]:
+        """The code behind a top-level name of the main file."""
+        return {u for u in self._program.members([self._program.main], [name]) if isinstance(u, Unit)}
 
     def _look(self, unit: Unit) -> tuple[set[_Use], set[Unit]]:
         """What a piece of code uses, and which others it reads."""

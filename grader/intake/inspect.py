@@ -10,7 +10,7 @@ from grader.intake.forbidden import uses
 from grader.intake.program import Program
 
 
-def inspect(source_dir: Path, main: str, forbidden: Sequence[str]) -> dict[str, Any]:
+def inspect(source_dir: Path, main: str, forbidden: Sequence[str], graded: Sequence[str] = ()) -> dict[str, Any]:
     """Return {"names": {name: where}, "imported": [name], "findings": [[call, where, line, [owners]]], "notes": [...]}.
 
     `names` are the top-level names of the main file, `imported` those of them that an import binds. A finding matters
@@ -21,6 +21,6 @@ def inspect(source_dir: Path, main: str, forbidden: Sequence[str]) -> dict[str, 
     return {
         "names": {name: definition.where for name, definition in source.definitions.items()},
         "imported": [name for name, definition in source.definitions.items() if definition.kind == "import"],
-        "findings": [[f.call, f.where, f.line, list(f.owners)] for f in uses(program, forbidden)],
+        "findings": [[f.call, f.where, f.line, list(f.owners)] for f in uses(program, forbidden, graded)],
         "notes": list(source.notes),
     }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,11 +108,9 @@ def _cell(number: int, source: str) -> Cell:
 
 
 def parse(text: str, *, notebook: bool = False) -> ast.Module:
-    """Parse without a warning. Raises what `compile` raises: SyntaxError, ValueError, RecursionError, MemoryError."""
+    """Return the syntax tree. Raises what `compile` raises: SyntaxError, ValueError, RecursionError, MemoryError."""
     flags = ast.PyCF_ONLY_AST | (ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if notebook else 0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = compile(text, "<submission>", "exec", flags, dont_inherit=True)
+    tree = compile(text, "<submission>", "exec", flags, dont_inherit=True)
     assert isinstance(tree, ast.Module)
     return tree
 

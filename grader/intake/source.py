@@ -71,7 +71,9 @@ def read_source(path: Path, package: str = "") -> Source:
     if not data.strip():
         raise _invalid(f"{name} is empty.")
     try:
-        return _notebook(data, name) if path.suffix.lower() == ".ipynb" else _script(data, name, package)
+        with warnings.catch_warnings():  # of odd escapes in strings; running the code will tell the student
+            warnings.simplefilter("ignore")
+            return _notebook(data, name) if path.suffix.lower() == ".ipynb" else _script(data, name, package)
     except (RecursionError, MemoryError):
         raise _invalid(f"{name} is nested too deeply to be read.") from None
 
@@ -96,9 +98,7 @@ def _script(data: bytes, name: str, package: str) -> Source:
         raise _invalid(f"{name} is not a text file: line {line} holds a null byte; save it as UTF-8 text.", line)
     try:
         tree = parse(text)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(text, name, "exec", dont_inherit=True)  # finds what a parse does not: `return` in no function
+        compile(text, name, "exec", dont_inherit=True)  # finds what a parse does not: `return` in no function
     except SyntaxError as error:
         raise _syntax_error(error, text, name) from None
     except ValueError:

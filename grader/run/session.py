@@ -40,10 +40,20 @@ def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: b
         try:
             pytest.main([*arguments, *paths], plugins=list(plugins))
         finally:
+            _forget(assignment)
             sys.pycache_prefix = before
             os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
             if autoload is not None:
                 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = autoload
+
+
+def _forget(assignment: Assignment) -> None:
+    """Drop the check files' modules: the next run in this process reads them anew, or another course's of the same
+    name.
+    """
+    ours = {str(assignment.public_checks), str(assignment.hidden_checks)}
+    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) in ours]:
+        del sys.modules[name]
 
 
 def check_files(assignment: Assignment, *, hidden: bool) -> Sequence[Path]:

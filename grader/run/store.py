@@ -28,7 +28,7 @@ class Store:
         self.out = out
         try:
             out.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            os.close(self._enter(None, create=False))
         except OSError as error:
             raise UsageError(f"{out}: results cannot be written there: {error.strerror}") from None
         self._secret = _secret()
@@ -88,26 +88,36 @@ class Store:
 
     def _write(self, folder: str | None, files: Mapping[str, str]) -> None:
         """Each file under another name first, then renamed over: a reader finds the old one or the new one, whole."""
-        directory = self._enter(folder, create=True)
         try:
-            for name, text in files.items():
-                partial = f".{name}.{secrets.token_hex(6)}"
-                fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=directory)
-                with open(fd, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - by descriptor
-                    file.write(text)
-                os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
+            directory = self._enter(folder, create=True)
+            try:
+                for name, text in files.items():
+                    self._replace(directory, name, text)
+            finally:
+                os.close(directory)
         except OSError as error:
             raise UsageError(f"{self.out}/{folder or ''}: cannot be written: {error.strerror}") from None
-        finally:
-            os.close(directory)
+
+    def _replace(self, directory: int, name: str, text: str) -> None:
+        partial = f".{name}.{secrets.token_hex(6)}"
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=directory)
+        with open(fd, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - by descriptor
+            file.write(text)
+        os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
 
     def _enter(self, folder: str | None, *, create: bool) -> int:
+        """A descriptor of OUT, or of a folder in it. Raises OSError where either is a link."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        out = os.open(self.out, flags)
         if folder is None:
-            return os.dup(self._fd)
-        if create:
-            with suppress(FileExistsError):
-                os.mkdir(folder, 0o755, dir_fd=self._fd)
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._fd)
+            return out
+        try:
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(folder, 0o755, dir_fd=out)
+            return os.open(folder, flags, dir_fd=out)
+        finally:
+            os.close(out)
 
 
 def _secret() -> bytes:

@@ -30,6 +30,7 @@ class StudentPort:
         limits = assignment.limits
         self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, slot=slot)
         self._wanted = assignment.names
+        self._rules = {"forbidden": list(assignment.forbidden), "graded": list(assignment.names)}
         self._limits = limits
         self._life: Life | None = None
         self._deadline = time.monotonic() + limits.total_seconds
@@ -57,7 +58,7 @@ class StudentPort:
         self._starts += 1
         self.released.clear()
         self._life = self._spawn()
-        inspection: Any = self._ask("inspect", {}, self._limits.call_seconds)
+        inspection: Any = self._ask("inspect", self._rules, self._limits.call_seconds)
         try:
             imported = set(inspection["imported"])
             where = {str(k): str(v) for k, v in inspection["names"].items() if k not in imported}

@@ -97,7 +97,7 @@ class Session:
         if op == "probe":
             return attempts(fields["secret"], fields["work"], fields["grader_pid"], fields["tcp_port"])
         if op == "inspect" and self._host is None:
-            return inspect(self._source, self._request["main"], self._request["forbidden"])
+            return inspect(self._source, self._request["main"], fields["forbidden"], fields["graded"])
         if op == "run":
             return self._run()
         if self._host is None:

@@ -67,7 +67,7 @@ def test_other_sizes(student, reference, sizes):
     q, k, v = torch.randn(B, H, Tq, D), torch.randn(B, H, Tk, D), torch.randn(B, H, Tk, D)
     output, weights = attend(student, q, k, v)
     expected_output, expected_weights = attend(reference, q, k, v)
-    close(weights, expected_weights, "the weights")
+    close(weights, expected_weights, "the tensor of weights")
     close(output, expected_output, "the output")
 
 
@@ -93,7 +93,7 @@ def test_broadcast_masks(student, q2, k2, v2, key_mask, query_mask, name):
     mask = {"key_mask": key_mask, "query_mask": query_mask}[name]
     _, free = attend(student, q2, k2, v2)
     _, weights = attend(student, q2, k2, v2, mask.bool())
-    close(weights, shared_out(free, mask), "the weights under a mask", rtol=1e-2)
+    close(weights, shared_out(free, mask), "the tensor of weights under a mask", rtol=1e-2)
 
 
 @check(
@@ -108,7 +108,7 @@ def test_no_leak(student, q2, k2, v2):
     _, weights = attend(student, q, k.contiguous(), v2, sees)
     leaked = weights[..., 4].abs().max().item()
     assert leaked == 0, f"a hidden key still has a weight of {leaked:.2g}"
-    close(weights, (sees / 4).expand_as(weights), "the weights")  # the other four keys fit equally well
+    close(weights, (sees / 4).expand_as(weights), "the tensor of weights")  # the other four keys fit equally well
 
 
 @check(points=0.5, hint="e to the power of 100 is more than a float32 can hold. How does a stable softmax avoid it?")
@@ -180,14 +180,14 @@ def test_dropout_off(student, x2, x2_mask):
 def test_attention_dropout(student, x2):
     """In training mode some of the attention weights are dropped, and the others make up for it."""
     layer = student.GenericSelfAttention(settings(n_embd=8, n_head=2, attn_pdrop=0.3))
-    copies = x2[:1, :1].repeat(1000, 1, 1)  # (1000, 1, C): a text of one token, so that each weight is 1
-    sees = torch.ones(1, 1, 1, 1)
+    copies = x2[:1, :2].repeat(1000, 1, 1)  # (1000, 2, C): one text of two tokens, dropped from in 1000 ways
+    sees = torch.tensor([[1.0, 0.0], [1.0, 0.0]])[None, None]  # (1, 1, 2, 2): both see the first, with a weight of 1
     plain, dropped = layer.eval()(copies, sees), layer.train()(copies, sees)
     well_formed(plain, copies.shape, "the layer's output")
     well_formed(dropped, copies.shape, "the layer's output")
-    spread = dropped.std(dim=0)  # (1, C)
+    spread = dropped.std(dim=0)  # (2, C)
     assert spread.max() > 1e-4, "in training mode no weight is dropped"
-    off = (dropped.mean(dim=0) - plain[0]).abs() / (spread / 1000**0.5 + 1e-6)  # (1, C), in standard errors
+    off = (dropped.mean(dim=0) - plain[0]).abs() / (spread / 1000**0.5 + 1e-6)  # (2, C), in standard errors
     assert off.max() < 6, "the mean over many drops is not the layer's output without dropout"  # 6: once in 10^7 runs
 
 
@@ -201,7 +201,7 @@ def test_hidden_dropout(student, x2, x2_mask):
     well_formed(dropped, copies.shape, "the layer's output")
     share = (dropped == 0).double().mean().item()
     assert 0.15 < share < 0.35, f"{share:.0%} of the outputs were dropped with hidden_pdrop = 0.25"
-    close(dropped, torch.where(dropped == 0, 0.0, plain / 0.75), "the outputs that were kept")
+    close(dropped, torch.where(dropped == 0, 0.0, plain / 0.75), "the output, where it was kept,")
 
 
 @check(

@@ -1,0 +1,138 @@
+"""pytest's run loop for a batch: forks a marker for each submission and takes the results as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from grader.assignment import Assignment
+from grader.intake.collect import Bundle
+from grader.records import Result, Status
+from grader.run.marker import Blank, mark
+from grader.run.plugin import Checks
+from grader.run.session import run_items, total_points
+from grader.sandbox.launch import Warm
+
+_GRACE = 120.0  # seconds a marker may take over its submission's own limit before it counts as hung
+
+Work = list[tuple[Bundle, Blank]]
+
+
+@dataclass(slots=True)
+class _Marker:
+    """A forked marker at work."""
+
+    pid: int
+    pipe: int
+    blank: Blank
+    slot: int
+    deadline: float
+    received: bytearray = field(default_factory=bytearray)
+
+
+class ForkingLoop:
+    """pytest's run loop for a batch: at most `jobs` markers at a time, results taken as they come."""
+
+    def __init__(
+        self, assignment: Assignment, warm: Warm, checks: Checks, take: Callable[[Result], None], jobs: int
+    ) -> None:
+        self.error: BaseException | None = None
+        self._assignment = assignment
+        self._warm = warm
+        self._checks = checks
+        self._take = take
+        self._jobs = jobs
+        self._work: list[tuple[Bundle, Blank]] = []
+        self._plan: Callable[[float], list[tuple[Bundle, Blank]]] = lambda _: []
+        self._selector = selectors.DefaultSelector()
+        self._markers: dict[int, _Marker] = {}  # by pipe
+
+    def plan(self, work: Callable[[float], list[tuple[Bundle, Blank]]]) -> None:
+        """`work` is called with the points there are in all, once the checks are collected."""
+        self._plan = work
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Grade everything. Nothing may leave through pytest, which would print it: errors wait in `error`."""
+        try:
+            points = total_points(self._checks, session)
+            self._work = self._plan(points)[::-1]
+            while self._work or self._markers:
+                while self._work and len(self._markers) < self._jobs:
+                    self._start(session, *self._work.pop())
+                self._wait()
+        except BaseException as error:
+            self.error = error
+            for marker in list(self._markers.values()):
+                os.kill(marker.pid, signal.SIGKILL)
+                os.waitpid(marker.pid, 0)
+        return True
+
+    def _start(self, session: pytest.Session, bundle: Bundle, blank: Blank) -> None:
+        slot = min(set(range(self._jobs)) - {m.slot for m in self._markers.values()})
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            _mark_and_exit(lambda: self._mark(session, bundle, blank, slot), writer)
+        os.close(writer)
+        deadline = time.monotonic() + self._assignment.limits.total_seconds + _GRACE
+        self._markers[reader] = _Marker(pid, reader, blank, slot, deadline)
+        self._selector.register(reader, selectors.EVENT_READ)
+
+    def _mark(self, session: pytest.Session, bundle: Bundle, blank: Blank, slot: int) -> Result:
+        return mark(
+            self._assignment,
+            bundle,
+            blank,
+            warm=self._warm,
+            checks=self._checks,
+            run_checks=lambda: run_items(session),
+            slot=slot,
+        )
+
+    def _wait(self) -> None:
+        for key, _ in self._selector.select(1.0):
+            marker = self._markers[key.fd]
+            piece = os.read(marker.pipe, 1 << 16)
+            marker.received += piece
+            if not piece:
+                self._finish(marker)
+        for marker in list(self._markers.values()):
+            if time.monotonic() > marker.deadline:
+                os.kill(marker.pid, signal.SIGKILL)
+
+    def _finish(self, marker: _Marker) -> None:
+        self._selector.unregister(marker.pipe)
+        os.close(marker.pipe)
+        del self._markers[marker.pipe]
+        _, status = os.waitpid(marker.pid, 0)
+        try:
+            result = Result.from_json(json.loads(marker.received))
+        except (ValueError, KeyError, TypeError):
+            how = f"signal {status & 127}" if status & 127 else f"exit code {status >> 8}"
+            result = marker.blank.ungraded(
+                Status.ERROR, f"not graded: the grader's own process ended ({how}) before it had a result"
+            )
+        self._take(result)
+
+
+def _mark_and_exit(work: Callable[[], Result], writer: int) -> None:
+    """The forked marker's whole life."""
+    code = 70
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends us
+        body = json.dumps(work().to_json(), allow_nan=False).encode()
+        with open(writer, "wb") as pipe:
+            pipe.write(body)
+        code = 0
+    except BaseException as error:
+        os.write(2, f"grader: a marker failed: {type(error).__name__}: {error}\n".encode(errors="replace")[:600])
+    finally:
+        os._exit(code)

@@ -1,0 +1,115 @@
+"""The shipped assignments prove themselves: full marks for what is right, marks lost where a mistake should cost
+them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from grader.assignment import Assignment, assignment_names, load_assignment
+from grader.records import CheckResult, Outcome
+from grader.run.local import LocalPort, overlays, run_trusted
+from grader.run.recorded import record, recorded
+from grader.run.rehearse import rehearse
+
+ROOT = Path(__file__).parents[1]
+NAMES = assignment_names(ROOT)
+SEEDS = range(3)
+
+
+@pytest.fixture(params=NAMES)
+def assignment(request: pytest.FixtureRequest) -> Assignment:
+    """Each shipped assignment."""
+    return load_assignment(ROOT, request.param)
+
+
+def lost(results: tuple[CheckResult, ...]) -> dict[str, str | None]:
+    """Checks that did not earn all their points, and why."""
+    return {check.id: check.message for check in results if check.status is not Outcome.PASSED}
+
+
+def student(assignment: Assignment, path: Path) -> LocalPort:
+    return LocalPort(run_trusted(assignment, path), as_student=True)
+
+
+def test_there_are_enough_of_everything(assignment: Assignment) -> None:
+    (results,) = rehearse(assignment, [("solution", student(assignment, assignment.solution))]).values()
+    assert len(results) >= {"attention": 10, "masks": 8}.get(assignment.name, 6)
+    assert len(list(overlays(assignment))) >= 12
+    assert len(assignment.variants) >= 4
+    assert sum(check.max_points for check in results) == assignment.points
+    assert {check.visibility for check in results} == {"public", "hidden"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_solution_and_every_variant_get_full_marks(assignment: Assignment, seed: int) -> None:
+    files = [assignment.solution, *assignment.variants]
+    results = rehearse(assignment, [(path.stem, student(assignment, path)) for path in files], seed=seed)
+    assert {name: lost(checks) for name, checks in results.items() if lost(checks)} == {}
+    assert len(results) == len(files)
+
+
+def test_the_skeleton_gets_nothing(assignment: Assignment) -> None:
+    (results,) = rehearse(assignment, [("skeleton", student(assignment, assignment.skeleton))]).values()
+    assert sum(check.points for check in results) == 0
+    assert all(check.status is not Outcome.ERROR for check in results)
+
+
+@pytest.mark.slow
+def test_every_known_mistake_loses_points_where_it_should(assignment: Assignment) -> None:
+    known = list(overlays(assignment))
+    results = rehearse(assignment, [(m.id, LocalPort(names, as_student=True)) for m, names in known])
+    uncaught = {
+        mistake.id: sorted(set(mistake.caught_by) - set(lost(results[mistake.id])))
+        for mistake, _ in known
+        if not set(mistake.caught_by) <= set(lost(results[mistake.id]))
+    }
+    assert uncaught == {}
+    ours = [(n, c.id, c.message) for n, checks in results.items() for c in checks if c.status is Outcome.ERROR]
+    assert ours == []
+
+
+def test_the_recorded_answers_are_those_of_the_solution(assignment: Assignment, tmp_path: Path) -> None:
+    fresh = tmp_path / "recorded.safetensors"
+    fresh.write_bytes(record(assignment))
+    assert load_file(fresh).keys() == load_file(assignment.recorded).keys(), "run `grader build`"
+    port = recorded(assignment.recorded)
+    students = [
+        ("right", student(assignment, assignment.solution)),
+        ("wrong", student(assignment, assignment.skeleton)),
+    ]
+    results = rehearse(assignment, students, hidden=False, reference=port)
+    assert lost(results["right"]) == {}
+    assert all(check.points == 0 for check in results["wrong"])
+
+
+def test_fixed_tensors_come_from_their_script(assignment: Assignment) -> None:
+    before = {p: load_file(p) for p in (assignment.public_tensors, assignment.hidden_tensors)}
+    contents = {path: path.read_bytes() for path in before}
+    namespace: dict[str, object] = {"__name__": "__main__", "__file__": str(assignment.make_tensors)}
+    try:
+        exec(compile(assignment.make_tensors.read_text(), str(assignment.make_tensors), "exec"), namespace)
+        for path, tensors in before.items():
+            again = load_file(path)
+            assert again.keys() == tensors.keys()
+            assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
+    finally:
+        for path, data in contents.items():
+            path.write_bytes(data)
+
+
+def test_nothing_hidden_lies_among_what_students_see(assignment: Assignment) -> None:
+    seen = "\n".join(
+        p.read_text(encoding="utf-8") for p in assignment.folder.iterdir() if p.suffix in (".py", ".md", ".ipynb")
+    )
+    hidden = assignment.hidden_checks.read_text(encoding="utf-8")
+    for line in hidden.splitlines():
+        if line.startswith("def test_"):
+            assert line.partition("(")[0] not in seen
+    assert "@mistake" not in seen
+    assert "BEGIN SOLUTION" not in seen
