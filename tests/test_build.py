@@ -15,6 +15,8 @@ from grader.assignment import Assignment, assignment_names, load_assignment
 from grader.authoring.build import build, cut, drift
 from grader.authoring.new import start
 from grader.errors import UsageError
+from grader.run.local import LocalPort, overlays, run_trusted
+from grader.run.rehearse import rehearse
 
 COURSE = Path(__file__).parent.parent
 
@@ -200,6 +202,21 @@ def test_new_is_complete_and_up_to_date(tmp_path: Path) -> None:
     assert [path for path in present if not path.is_file()] == []
     assert len(assignment.variants) == 1
     assert "Task 1" in assignment.skeleton.read_text()
+
+
+def test_new_is_proved_as_ours_are(tmp_path: Path) -> None:
+    assignment = start(tmp_path, "gate")
+    files = {"solution": assignment.solution, "variant": assignment.variants[0], "skeleton": assignment.skeleton}
+    students = [(name, LocalPort(run_trusted(assignment, path), as_student=True)) for name, path in files.items()]
+    known = list(overlays(assignment))
+    students += [(mistake.id, LocalPort(names, as_student=True)) for mistake, names in known]
+    results = rehearse(assignment, students)
+    points = {name: sum(check.points for check in checks) for name, checks in results.items()}
+    assert (points["solution"], points["variant"], points["skeleton"]) == (10, 10, 0)
+    assert len(known) == 3
+    for mistake, _ in known:
+        lost = {check.id for check in results[mistake.id] if check.points < check.max_points}
+        assert set(mistake.caught_by) <= lost, mistake.id
 
 
 def test_new_is_clean_by_our_own_rules(tmp_path: Path) -> None:

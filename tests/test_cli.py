@@ -145,6 +145,7 @@ def test_points_that_do_not_add_up_are_one_line_and_2(tmp_path: Path) -> None:
     assert ran.returncode == 2
 
 
+@pytest.mark.slow
 def test_new_says_what_to_do_next_and_it_works(tmp_path: Path) -> None:
     ran = grader("new", "gate", "--title", "A gate", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
@@ -224,13 +225,26 @@ def test_exit_codes(results: list[Result], threshold: str | None, code: int) -> 
     assert exit_code(results, None if threshold is None else parse_threshold(threshold)) == code
 
 
+FAULTY = '''
+
+@check(points=1)
+def test_small(student, x):
+    """The output is no larger than the input."""
+    output = student.Gate(x.shape[-1])(x)
+    assert output.shape == x.shape
+    if (output.abs() > x.abs()).any():
+        raise KeyError("a slip in the check itself, which the solution does not meet")
+'''
+
+
 def test_a_fault_of_ours_is_3(tmp_path: Path) -> None:
     made = start(tmp_path, "gate")
-    checks = made.hidden_checks
-    checks.write_text(checks.read_text() + '\n\n@check(points=1)\ndef test_nothing(student):\n    """Nothing."""\n')
+    made.hidden_checks.write_text(made.hidden_checks.read_text() + FAULTY)
     made.settings.write_text(made.settings.read_text().replace("points: 10", "points: 11"))
-    ran = grader("grade", "gate", made.variants[0], "-o", "out", "--min-score", "0", cwd=tmp_path)
-    assert ran.returncode == 3
+    doubled = made.variants[0].read_text().replace("tokens / (1 +", "2 * tokens * (1 +")
+    (tmp_path / "doubled.py").write_text(doubled)
+    ran = grader("grade", "gate", "doubled.py", "-o", "out", "--min-score", "0", cwd=tmp_path)
+    assert ran.returncode == 3, ran.stderr
     assert "not graded" in ran.stdout
 
 
@@ -271,6 +285,7 @@ def test_check_asks_when_it_cannot_tell(gates: Path) -> None:
     assert ran.returncode == 2
 
 
+@pytest.mark.slow
 def test_doctor_tells_people_and_machines_the_same(tmp_path: Path) -> None:
     told, data = grader("doctor", cwd=tmp_path), grader("doctor", "--json", cwd=tmp_path)
     protection = json.loads(data.stdout)
@@ -299,6 +314,7 @@ def slow(gates: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_where_it_was(slow: subprocess.Popen[str], gates: Path) -> None:
     assert slow.stderr is not None
     assert slow.stderr.readline() == "[1/2] anna.py: 10 of 10\n"

@@ -39,9 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
     except (GraderError, StudentError) as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(_Collector(assignment))
-    for path in (assignment.public_checks, assignment.hidden_checks):
-        if path.is_relative_to(config.rootpath):  # as `--import-mode=importlib` names it
-            pytest.register_assert_rewrite(".".join(path.relative_to(config.rootpath).with_suffix("").parts))
 
 
 class _Collector:

@@ -51,13 +51,13 @@ def grade_batch(
     """
     store = Store(out) if out is not None else None
     torch.set_num_threads(1)  # this process forks: no thread may be alive in it
-    reference = _reference(assignment, public_only=public_only)
+    reference, solution = _reference(assignment, public_only=public_only)
     with ExitStack() as stack:
         warm, protection = _sandbox(assignment, allow_unsandboxed=allow_unsandboxed)
         stack.callback(warm.close)
         checks = Checks(assignment, reference, reporting=False)
         run = _Run(assignment, entries, one, store, on_result, protection)
-        loop = ForkingLoop(assignment, warm, checks, run.take, jobs)
+        loop = ForkingLoop(assignment, warm, checks, solution, run.take, jobs)
         loop.plan(run.plan)
         drive_pytest(assignment, [checks, loop, fixed_tensors(assignment)], hidden=not public_only)
     if loop.error and not isinstance(loop.error, KeyboardInterrupt):
@@ -71,13 +71,14 @@ def grade_batch(
     return results
 
 
-def _reference(assignment: Assignment, *, public_only: bool) -> SeededPort:
-    """The solution, or for a student's own check its recorded answers where the solution is not."""
+def _reference(assignment: Assignment, *, public_only: bool) -> tuple[SeededPort, SeededPort | None]:
+    """The solution as the reference and as the first student; for a student's own check its recorded answers do."""
     if assignment.solution.is_file():
-        return LocalPort(run_trusted(assignment, assignment.solution))
+        names = run_trusted(assignment, assignment.solution)
+        return LocalPort(names), LocalPort(names, as_student=True)
     if not public_only:
         raise UsageError(f"{assignment.solution}: grading needs the solution; students use `grader check`")
-    return recorded(assignment.recorded)
+    return recorded(assignment.recorded), None
 
 
 def _sandbox(assignment: Assignment, *, allow_unsandboxed: bool) -> tuple[Warm, Protection]:

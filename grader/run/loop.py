@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import selectors
@@ -13,10 +14,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from grader.assignment import Assignment
+from grader.errors import UsageError
 from grader.intake.collect import Bundle
-from grader.records import Result, Status
+from grader.records import Outcome, Result, Status
 from grader.run.marker import Blank, mark
-from grader.run.plugin import Checks
+from grader.run.plugin import Checks, SeededPort
 from grader.run.session import run_items, total_points
 from grader.sandbox.launch import Warm
 
@@ -41,18 +43,26 @@ class ForkingLoop:
     """pytest's run loop for a batch: at most `jobs` markers at a time, results taken as they come."""
 
     def __init__(
-        self, assignment: Assignment, warm: Warm, checks: Checks, take: Callable[[Result], None], jobs: int
+        self,
+        assignment: Assignment,
+        warm: Warm,
+        checks: Checks,
+        solution: SeededPort | None,
+        take: Callable[[Result], None],
+        jobs: int,
     ) -> None:
         self.error: BaseException | None = None
         self._assignment = assignment
         self._warm = warm
         self._checks = checks
+        self._solution = solution
         self._take = take
         self._jobs = jobs
         self._work: list[tuple[Bundle, Blank]] = []
         self._plan: Callable[[float], list[tuple[Bundle, Blank]]] = lambda _: []
         self._selector = selectors.DefaultSelector()
         self._markers: dict[int, _Marker] = {}  # by pipe
+        self._leaving: list[int] = []  # markers that have handed in and are about to be gone
 
     def plan(self, work: Callable[[float], list[tuple[Bundle, Blank]]]) -> None:
         """`work` is called with the points there are in all, once the checks are collected."""
@@ -62,17 +72,38 @@ class ForkingLoop:
         """Grade everything. Nothing may leave through pytest, which would print it: errors wait in `error`."""
         try:
             points = total_points(self._checks, session)
+            self._rehearse(session)
             self._work = self._plan(points)[::-1]
-            while self._work or self._markers:
+            gc.collect()
+            gc.freeze()  # what is here now stays shared with every marker
+            finished: list[Result] = []
+            while self._work or self._markers or finished:
                 while self._work and len(self._markers) < self._jobs:
                     self._start(session, *self._work.pop())
-                self._wait()
+                for result in finished:  # stored and rendered while the next ones run
+                    self._take(result)
+                self._reap()
+                finished = self._wait()
+            self._reap(wait=True)
         except BaseException as error:
             self.error = error
             for marker in list(self._markers.values()):
                 os.kill(marker.pid, signal.SIGKILL)
                 os.waitpid(marker.pid, 0)
         return True
+
+    def _rehearse(self, session: pytest.Session) -> None:
+        """The solution goes first: where it does not pass, no student's marks mean anything. And it warms what
+        follows.
+        """
+        if self._solution is None:
+            return
+        self._checks.begin(self._solution)
+        run_items(session)
+        for check in self._checks.results():
+            if check.status is not Outcome.PASSED:
+                where = f"{self._assignment.solution}: the solution itself does not pass test_{check.id}"
+                raise UsageError(f"{where}: {check.message} Nothing was graded.")
 
     def _start(self, session: pytest.Session, bundle: Bundle, blank: Blank) -> None:
         slot = min(set(range(self._jobs)) - {m.slot for m in self._markers.values()})
@@ -97,30 +128,35 @@ class ForkingLoop:
             slot=slot,
         )
 
-    def _wait(self) -> None:
-        for key, _ in self._selector.select(1.0):
+    def _wait(self) -> list[Result]:
+        finished = []
+        for key, _ in self._selector.select(1.0 if self._markers else 0):
             marker = self._markers[key.fd]
             piece = os.read(marker.pipe, 1 << 16)
             marker.received += piece
             if not piece:
-                self._finish(marker)
+                finished.append(self._finish(marker))
         for marker in list(self._markers.values()):
             if time.monotonic() > marker.deadline:
                 os.kill(marker.pid, signal.SIGKILL)
+        return finished
 
-    def _finish(self, marker: _Marker) -> None:
+    def _finish(self, marker: _Marker) -> Result:
         self._selector.unregister(marker.pipe)
         os.close(marker.pipe)
         del self._markers[marker.pipe]
-        _, status = os.waitpid(marker.pid, 0)
         try:
             result = Result.from_json(json.loads(marker.received))
         except (ValueError, KeyError, TypeError):
+            _, status = os.waitpid(marker.pid, 0)
             how = f"signal {status & 127}" if status & 127 else f"exit code {status >> 8}"
-            result = marker.blank.ungraded(
-                Status.ERROR, f"not graded: the grader's own process ended ({how}) before it had a result"
-            )
-        self._take(result)
+            words = f"not graded: the grader's own process ended ({how}) before it had a result"
+            return marker.blank.ungraded(Status.ERROR, words)
+        self._leaving.append(marker.pid)  # the next one need not wait until its memory is taken down
+        return result
+
+    def _reap(self, *, wait: bool = False) -> None:
+        self._leaving = [pid for pid in self._leaving if os.waitpid(pid, 0 if wait else os.WNOHANG)[0] == 0]
 
 
 def _mark_and_exit(work: Callable[[], Result], writer: int) -> None:

@@ -96,8 +96,9 @@ def mark(
         checks.begin(port)
         checks.before_check = _output_guard(port)
         run_checks()
-        port.close()
+        port.leave()
         results = checks.results()
+        port.close()
         ours = next((c for c in results if c.status is Outcome.ERROR), None)
         status = Status.ERROR if ours else Status.GRADED
         message = f"not graded: {ours.message} (check {ours.id})" if ours else None

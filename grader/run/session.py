@@ -5,8 +5,6 @@ likes.
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,46 +12,26 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.errors import UsageError
+from grader.run.counting import counted_asserts
 from grader.run.plugin import Checks, declared
 
 
 def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: bool) -> None:
     """Run pytest with our plug-ins alone, its own settings, and no trace in the assignment's folders."""
-    with tempfile.TemporaryDirectory(prefix="torchgrade.") as private:
-        settings = Path(private) / "pytest.ini"
-        settings.write_text("[pytest]\nenable_assertion_pass_hook = true\n")
-        off = ["terminal", "cacheprovider", "logging", "warnings", "faulthandler", "doctest", "junitxml", "pastebin"]
-        paths = [str(path) for path in check_files(assignment, hidden=hidden)]
-        arguments = [
-            "-c",
-            str(settings),
-            f"--rootdir={assignment.root}",
-            "--import-mode=importlib",
-            "--noconftest",
-            "-s",
-        ]
-        arguments += [word for name in off for word in ("-p", f"no:{name}")]
-        before, autoload = sys.pycache_prefix, os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-        # asserts rewritten without the hook that counts them may lie in the ordinary cache
-        sys.pycache_prefix = private
-        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        try:
-            pytest.main([*arguments, *paths], plugins=list(plugins))
-        finally:
-            _forget(assignment)
-            sys.pycache_prefix = before
-            os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-            if autoload is not None:
-                os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = autoload
-
-
-def _forget(assignment: Assignment) -> None:
-    """Drop the check files' modules: the next run in this process reads them anew, or another course's of the same
-    name.
-    """
-    ours = {str(assignment.public_checks), str(assignment.hidden_checks)}
-    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) in ours]:
-        del sys.modules[name]
+    files = check_files(assignment, hidden=hidden)
+    off = ["terminal", "cacheprovider", "logging", "warnings", "faulthandler", "doctest", "junitxml", "pastebin"]
+    off += ["unraisableexception", "threadexception"]
+    options = ["-s", "--noconftest", "--assert=plain", "--import-mode=importlib", f"--rootdir={assignment.root}"]
+    options += [word for name in off for word in ("-p", f"no:{name}")]
+    autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        with counted_asserts(files):
+            pytest.main(["-c", os.devnull, *options, *map(str, files)], plugins=list(plugins))
+    finally:
+        os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+        if autoload is not None:
+            os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = autoload
 
 
 def check_files(assignment: Assignment, *, hidden: bool) -> Sequence[Path]:

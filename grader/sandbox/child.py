@@ -5,7 +5,6 @@ Everything that happens here is evidence for the trusted side, never a verdict.
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import sys
@@ -46,7 +45,6 @@ def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> 
             )
         )
         stream = Stream(socket.socket(fileno=WIRE_FD))
-        gc.unfreeze()
     except BaseException as error:
         os.write(2, f"the lock failed: {error!r}\n".encode(errors="replace")[:500])
         os._exit(71)

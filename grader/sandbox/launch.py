@@ -89,11 +89,15 @@ class Life:
             self._printed[half:-half] = b""
         return bool(piece)
 
-    def end(self) -> tuple[Ending, str]:
-        """Kill it if it still lives; return how it ended and what it printed."""
+    def let_go(self) -> None:
+        """Have it killed, without waiting for it."""
         self._wire.close()
         with suppress(OSError):  # it may be gone already
             self._life.shutdown(socket.SHUT_WR)  # the warm process sees this and kills
+
+    def end(self) -> tuple[Ending, str]:
+        """Kill it if it still lives; return how it ended and what it printed."""
+        self.let_go()
         report: dict[str, Any] = {"status": 0, "why": "lost", "cpu": 0.0}
         while select.select([self._life], [], [], 30)[0] and (message := self._life.recv(4096)):
             report.update(json.loads(message))

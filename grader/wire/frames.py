@@ -40,6 +40,7 @@ class Stream:
         self._sock = sock
         self._drain_fd = drain_fd
         self._drain = drain
+        self._received = bytearray()
         sock.setblocking(False)
 
     def ask(self, message: object, expired: Callable[[], bool]) -> object:
@@ -47,8 +48,8 @@ class Stream:
 
         Raises WireTimeoutError, WireClosedError, or WireError for what is surplus, early, forged or malformed.
         """
-        if select.select([self._sock], [], [], 0)[0]:
-            raise WireClosedError("closed") if self._at_end() else WireError("bytes that nobody asked for")
+        if self._receive_ready() or self._received:
+            raise WireError("bytes that nobody asked for")
         ident = os.urandom(16)
         self._send(ident, message, expired)
         answered, value = self._receive(expired)
@@ -64,27 +65,18 @@ class Stream:
         """Answer the request `ident`. Raises NotAValueError before a byte is sent when `message` cannot cross."""
         self._send(ident, message, None)
 
-    def _at_end(self) -> bool:
-        try:
-            return not self._sock.recv(1, socket.MSG_PEEK)
-        except OSError:
-            return True
-
     def _send(self, ident: bytes, message: object, expired: Expired) -> None:
         header, body = encode(message)
         if len(header) > MAX_HEADER or sum(map(len, body)) > MAX_BODY:
             raise WireError(f"a value of more than {MAX_BODY >> 20} MiB cannot cross")
-        head = _HEAD.pack(_MAGIC, len(header), sum(map(len, body)), ident)
-        for part in (head + header, *body):
-            view = memoryview(part)
-            while view:
+        view = memoryview(b"".join((_HEAD.pack(_MAGIC, len(header), sum(map(len, body)), ident), header, *body)))
+        while view:
+            try:
+                view = view[self._sock.send(view[:_CHUNK]) :]
+            except BlockingIOError:
                 self._wait(expired, writing=True)
-                try:
-                    view = view[self._sock.send(view[:_CHUNK]) :]
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    raise WireClosedError(str(error)) from None
+            except OSError as error:
+                raise WireClosedError(str(error)) from None
 
     def _receive(self, expired: Expired) -> tuple[bytes, object]:
         magic, header_size, body_size, ident = _HEAD.unpack(self._take(_HEAD.size, expired))
@@ -94,29 +86,35 @@ class Stream:
         return ident, decode(header, memoryview(self._take(body_size, expired)))
 
     def _take(self, size: int, expired: Expired) -> bytearray:
-        taken = bytearray()  # grows with what really came: a forged length allocates nothing
-        while len(taken) < size:
-            self._wait(expired)
-            try:
-                piece = self._sock.recv(min(size - len(taken), _CHUNK))
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise WireClosedError(str(error)) from None
-            if not piece:
-                raise WireClosedError("closed")
-            taken += piece
+        """The next `size` bytes. What is kept grows with what really came: a forged length allocates nothing."""
+        while len(self._received) < size:
+            if not self._receive_ready():
+                self._wait(expired)
+        taken, self._received = self._received[:size], self._received[size:]
         return taken
 
+    def _receive_ready(self) -> bool:
+        """Keep what has come; whether anything had. Raises WireClosedError at the end."""
+        try:
+            piece = self._sock.recv(1 << 16)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise WireClosedError(str(error)) from None
+        if not piece:
+            raise WireClosedError("closed")
+        self._received += piece
+        return True
+
     def _wait(self, expired: Expired, *, writing: bool = False) -> None:
-        """Return when the socket is ready (or may be); drain meanwhile. Raises WireTimeoutError."""
-        readers = [] if writing else [self._sock.fileno()]
+        """Return when the socket may be ready; drain meanwhile. Raises WireTimeoutError."""
         while True:
-            if expired is not None and expired():
-                raise WireTimeoutError("no answer in time")
+            readers = [] if writing else [self._sock.fileno()]
             drains = [] if self._drain_fd is None else [self._drain_fd]
             ready, writable, _ = select.select(readers + drains, [self._sock] if writing else [], [], _TICK)
             if self._drain_fd in ready and self._drain is not None and not self._drain():
                 self._drain_fd = None  # their output is closed: nothing more to read
             if writable or (readers and readers[0] in ready):
                 return
+            if expired is not None and expired():
+                raise WireTimeoutError("no answer in time")

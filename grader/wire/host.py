@@ -66,7 +66,7 @@ class Host:
         for number in fields.get("drop", ()):
             self._objects.pop(number, None)
         if (seed := fields.get("seed")) is not None:
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # manual_seed itself writes out the whole stack for CUDA
             random.seed(seed)
         target = self._resolve(fields.get("target"), fields.get("path", ()))
         match op:
