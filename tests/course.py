@@ -95,7 +95,7 @@ import torch
 from twice import Layer
 from grader.checks import mistake
 
-@mistake(replaces="twice", title="The value is squared", hint="Two times, not to the power of two.", caught_by=["values"])
+@mistake(replaces="twice", title="It is squared", hint="Two times, not to the power of two.", caught_by=["values"])
 def squared(x):
     return x * x
 

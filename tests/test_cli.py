@@ -231,9 +231,8 @@ FAULTY = '''
 def test_small(student, x):
     """The output is no larger than the input."""
     output = student.Gate(x.shape[-1])(x)
-    assert output.shape == x.shape
-    if (output.abs() > x.abs()).any():
-        raise KeyError("a slip in the check itself, which the solution does not meet")
+    if (output.abs() <= x.abs()).all():  # else it compares nothing: a slip that the solution does not bring to light
+        assert output.shape == x.shape
 '''
 
 

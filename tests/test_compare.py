@@ -139,9 +139,9 @@ def raised(name: str, fault: Fault = Fault.RAISED) -> StudentError:
 def test_raises_wants_the_error_that_is_asked_for() -> None:
     with raises(ValueError, "an odd width"):
         raise raised("ValueError")
-    with pytest.raises(CheckFailed, match="an odd width should raise ValueError; instead your code raised TypeError"):
-        with raises(ValueError, "an odd width"):
-            raise raised("TypeError")
+    instead = "an odd width should raise ValueError; instead your code raised TypeError"
+    with pytest.raises(CheckFailed, match=instead), raises(ValueError, "an odd width"):
+        raise raised("TypeError")
     with pytest.raises(CheckFailed, match="nothing was raised"), raises(ValueError, "an odd width"):
         pass
     with pytest.raises(StudentError), raises(ValueError, "an odd width"):

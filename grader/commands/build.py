@@ -14,6 +14,8 @@ DRIFTED = 2
 
 def run(args: argparse.Namespace) -> int:
     """Write what changed, or with --check nothing. Returns 2 when --check finds drift; raises UsageError."""
+    from grader.authoring.answers import outdated, refresh
+
     root = find_root(args.root)
     names = args.names or assignment_names(root)
     if not names:
@@ -22,9 +24,9 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         assignment = load_assignment(root, name)
         if args.check:
-            found += drift(assignment)
+            found += [*drift(assignment), *outdated(assignment)]
             continue
-        written = build(assignment)
+        written = [*build(assignment), *refresh(assignment)]
         for path in written:
             print(f"{name}: wrote {path}")
         if not written:

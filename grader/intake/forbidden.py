@@ -40,7 +40,8 @@ def find(source_dir: Path, main: str, forbidden: Sequence[str], graded: Sequence
     """Return the uses of `forbidden` (dotted names, the last part may end in "*") that top-level names of `main` reach.
 
     A use that a name reaches only through another of the names `graded` is that one's alone: a mistake costs its marks
-    once. A name that an import binds to a forbidden call owns that import. Raises StudentError(INVALID) when `main` cannot
+    once. A name that an import binds to a forbidden call owns that import. Raises StudentError(INVALID) when `main`
+    cannot
     be read, or cannot be followed.
     """
     return uses(Program(source_dir, main), forbidden, graded)

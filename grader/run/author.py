@@ -29,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from grader.run.desk import Desk  # noqa: PLC0415 - imports torch: not in a pytest run that has nothing to do with us
 
+    config.option.importmode = "importlib"  # both check files are called checks.py
     stack = ExitStack()
     config.add_cleanup(stack.close)
     try:

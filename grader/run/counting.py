@@ -21,7 +21,7 @@ _COUNT = "__compared__"
 
 
 class _Counted(ast.NodeTransformer):
-    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:  # noqa: N802 - ast's own name
+    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
         count = ast.Expr(ast.Call(ast.Name(_COUNT, ast.Load()), [], []))
         return [node, ast.fix_missing_locations(ast.copy_location(count, node))]
 

@@ -108,16 +108,21 @@ class ForkingLoop:
     def _start(self, session: pytest.Session, bundle: Bundle, blank: Blank) -> None:
         slot = min(set(range(self._jobs)) - {m.slot for m in self._markers.values()})
         reader, writer = os.pipe()
+        # A Ctrl-C during the fork would be swallowed by a hook that runs after it, here or there.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         pid = os.fork()
         if pid == 0:
             os.close(reader)
             _mark_and_exit(lambda: self._mark(session, bundle, blank, slot), writer)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         os.close(writer)
         deadline = time.monotonic() + self._assignment.limits.total_seconds + _GRACE
         self._markers[reader] = _Marker(pid, reader, blank, slot, deadline)
         self._selector.register(reader, selectors.EVENT_READ)
 
     def _mark(self, session: pytest.Session, bundle: Bundle, blank: Blank, slot: int) -> Result:
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cpus[slot % len(cpus)]})
         return mark(
             self._assignment,
             bundle,
@@ -164,6 +169,7 @@ def _mark_and_exit(work: Callable[[], Result], writer: int) -> None:
     code = 70
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends us
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         body = json.dumps(work().to_json(), allow_nan=False).encode()
         with open(writer, "wb") as pipe:
             pipe.write(body)

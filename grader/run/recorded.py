@@ -5,12 +5,13 @@ The same check code runs against the recording: a port that gives the recorded a
 
 from __future__ import annotations
 
+import ctypes
 import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from grader.assignment import Assignment
 from grader.errors import GraderError, UsageError
@@ -87,17 +88,22 @@ def record(assignment: Assignment) -> bytes:
     return save(tensors or {"none": torch.zeros(1)}, {"headers": json.dumps(headers)})
 
 
-def recorded(path: Path) -> RecordedPort:
-    """The port that plays `path` back. Raises UsageError when it is not there or is not a recording."""
+def tape(data: bytes) -> Tape:
+    """What `record` returned, taken apart. Raises UsageError when it is not a recording."""
     try:
-        with safe_open(path, "pt") as file:
-            headers = json.loads(file.metadata()["headers"])
-            names = set(file.keys())
-            bodies = {name: bytes(file.get_tensor(name).tolist()) for name in names}
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise UsageError(f"{path}: the recorded answers cannot be read ({error}); `grader build` makes them") from error
-    tape: Tape = {
+        size = int.from_bytes(data[:8], "little")
+        headers = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["headers"])
+        bodies = {name: ctypes.string_at(tensor.data_ptr(), tensor.numel()) for name, tensor in load(data).items()}
+    except (KeyError, ValueError, TypeError, SafetensorError) as error:
+        raise UsageError(f"the recorded answers cannot be read ({error}); `grader build` makes them") from error
+    return {
         seed: [(header.encode("ascii"), bodies.get(f"{seed}/{n}", b"")) for n, header in enumerate(answers)]
         for seed, answers in headers.items()
     }
-    return RecordedPort(tape)
+
+
+def recorded(path: Path) -> RecordedPort:
+    """The port that plays `path` back. Raises UsageError when it is not there or is not a recording."""
+    if not path.is_file():
+        raise UsageError(f"{path}: neither the solution nor recorded answers are here; `grader build` makes them")
+    return RecordedPort(tape(path.read_bytes()))

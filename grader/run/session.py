@@ -51,7 +51,9 @@ def total_points(checks: Checks, session: pytest.Session) -> float:
     if not session.items:
         raise UsageError(f"{assignment.public_checks}: no checks are declared")
     total = sum({declared(i).id: declared(i).points for i in session.items}.values())
-    whole = {item.path for item in session.items} >= set(check_files(assignment, hidden=True))
+    whole = assignment.solution.is_file() and {i.path for i in session.items} >= set(
+        check_files(assignment, hidden=True)
+    )
     if whole and abs(total - assignment.points) > 1e-6:
         stated = f"{assignment.settings}: points: {assignment.points:g}"
         raise UsageError(f"{stated} is stated, but the checks add up to {total:g}")

@@ -33,6 +33,7 @@ def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> 
     """Never returns. Fails closed: when a step of the lock raises, no student code runs."""
     try:
         _stand_apart(request["work"], wire_fd, output_fd)
+        os.sched_setaffinity(0, request["cpus"])
         lock_down(
             Policy(
                 read=(*system_paths(), request["source"]),

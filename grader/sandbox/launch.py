@@ -168,6 +168,7 @@ class Warm:
             "uid": uid,
             "limits": asdict(limits),
             "protect": self.protect,
+            "cpus": sorted(os.sched_getaffinity(0)),
             "notebook": main.endswith(".ipynb"),
             "cell_seconds": limits.load_seconds / 2,
         }
