@@ -82,6 +82,7 @@ class CheckResult:
     hint: str | None = None  # shown when the check did not pass
     diagnosis: Diagnosis | None = None
     picture: Picture | None = None
+    fault: str | None = None  # what went wrong on the student's side, where something did: `forbidden`, `timeout` ...
     seconds: float = 0.0
 
 

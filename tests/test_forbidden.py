@@ -12,6 +12,7 @@ import pytest
 from grader.errors import StudentError
 from grader.intake.forbidden import Finding, find, match
 from grader.intake.inspect import inspect
+from grader.intake.program import Program
 
 FORBIDDEN = (
     "torch.nn.MultiheadAttention",
@@ -483,7 +484,7 @@ def test_inspect_gives_plain_data(tmp_path: Path) -> None:
         "def attention(q):\n    return q\nlayer = nn.MultiheadAttention(2, 1)\n"
     )
     graded(tmp_path, code)
-    seen = inspect(tmp_path, "attention.py", FORBIDDEN)
+    seen = inspect(Program(tmp_path, "attention.py"), FORBIDDEN)
     assert seen == {
         "names": {"torch": "line 1", "nn": "line 2", "F": "line 3", "attention": "line 6", "layer": "line 8"},
         "imported": ["torch", "nn", "F"],
@@ -496,7 +497,7 @@ def test_inspect_gives_plain_data(tmp_path: Path) -> None:
 def test_inspect_refuses_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "attention.py").write_text("def attention(:\n")
     with pytest.raises(StudentError, match="line 1") as caught:
-        inspect(tmp_path, "attention.py", FORBIDDEN)
+        inspect(Program(tmp_path, "attention.py"), FORBIDDEN)
     assert caught.value.line == 1
 
 

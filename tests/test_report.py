@@ -371,7 +371,7 @@ def test_results_json_keeps_its_promise() -> None:
     promised = {"submission", "status", "score", "max_score", "seconds", "message", "checks"}
     assert set(row) == promised | {"notes", "protection", "environment", "folder"}
     check = {"id", "title", "visibility", "points", "max_points", "status", "message", "diagnosis"}
-    assert set(row["checks"][0]) == check | {"hint", "seconds"}
+    assert set(row["checks"][0]) == check | {"hint", "fault", "seconds"}
     assert row["checks"][3]["points"] == pytest.approx(4 / 3, abs=1e-6)
     assert row["checks"][2]["diagnosis"]["id"] == "no_scaling"
 
@@ -448,8 +448,9 @@ def roster(size: int) -> list[Result]:
 
 
 def test_class_page_sums_up_and_links_each_report() -> None:
-    note = "Uses F.scaled_dot_product_attention on line 14, which this assignment does not allow."
-    results = [*roster(30), attention(submission="aaa", folder="..", notes=(note,))]
+    note = "attention uses F.scaled_dot_product_attention (line 14), which this assignment asks you to write yourself"
+    used = replace(attention_checks()[0], status=Outcome.FAILED, message=note, fault="forbidden")
+    results = [*roster(30), attention(submission="aaa", folder="..", checks=(used, *attention_checks()[1:]))]
     text = render_class(HEADING, results)["class.html"]
     structure, page = Structure(text), words_of(text)
     assert "31 submissions" in page

@@ -36,7 +36,7 @@ def warm() -> Iterator[Warm]:
 @pytest.fixture
 def load(course: Course, warm: Warm) -> Iterator[Load]:
     """Start a student's process on a source; ended afterwards."""
-    ports = []
+    ports: list[StudentPort] = []
 
     def start(source: str) -> StudentPort:
         bundle = Bundle({"twice.py": source.encode()}, "twice.py", ())
@@ -109,8 +109,9 @@ def test_forged_answers_are_refused(load: Load, forgery: str) -> None:
 def test_answers_to_a_future_question_cannot_be_prepared(load: Load) -> None:
     port = load(
         "import os, threading, time\n"
-        "def early():\n    threading.Thread(target=lambda: (time.sleep(0.2), os.write(3, b'TGR1' + bytes(28)))).start()\n"
-        "    return 1\ndef slow():\n    time.sleep(0.5)\n    return 2\n"
+        "def later():\n    time.sleep(0.2)\n    os.write(3, b'TGR1' + bytes(28))\n"
+        "def early():\n    threading.Thread(target=later).start()\n    return 1\n"
+        "def slow():\n    time.sleep(0.5)\n    return 2\n"
     )
     assert root(port).early() == 1
     with pytest.raises(StudentError) as caught:
@@ -172,9 +173,9 @@ def test_the_grader_cannot_be_signalled_or_reached(load: Load) -> None:
         "def connect(port): socket.create_connection(('127.0.0.1', port), 1)\n"
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
-        for act in (lambda: root(port).kill(os.getpid()), lambda: root(port).parent()):
+        for act, arguments in (("kill", (os.getpid(),)), ("parent", ())):
             with pytest.raises(StudentError) as caught:
-                act()
+                getattr(root(port), act)(*arguments)
             assert caught.value.fault is Fault.BLOCKED
         with pytest.raises(StudentError):
             root(port).connect(server.getsockname()[1])

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from grader.intake.forbidden import uses
 from grader.intake.program import Program
 
 
-def inspect(source_dir: Path, main: str, forbidden: Sequence[str], graded: Sequence[str] = ()) -> dict[str, Any]:
+def inspect(program: Program, forbidden: Sequence[str], graded: Sequence[str] = ()) -> dict[str, Any]:
     """Return {"names": {name: where}, "imported": [name], "findings": [[call, where, line, [owners]]], "notes": [...]}.
 
     `names` are the top-level names of the main file, `imported` those of them that an import binds. A finding matters
-    when a graded name is among its owners. Raises StudentError(INVALID) when the main file cannot be read.
+    when a graded name is among its owners. Raises StudentError(INVALID) when the code cannot be followed.
     """
-    program = Program(source_dir, main)
     source = program.source
     return {
         "names": {name: definition.where for name, definition in source.definitions.items()},

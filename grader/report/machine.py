@@ -94,6 +94,7 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "status": check.status.value,
         "message": check.message,
         "hint": check.hint,
+        "fault": check.fault,
         "diagnosis": None if found is None else {"id": found.id, "title": found.title, "hint": found.hint},
         "seconds": _finite(check.seconds),
     }

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from urllib.parse import quote
 
+from grader.errors import Fault
 from grader.records import Outcome, Result, Status
 from grader.report.shown import has_score
 from grader.report.words import OUTCOMES, STATUSES, Words, headline, part_of, whole_percent
 
 MOST = 8  # lines of a "most common" list
-FORBIDDEN = re.compile(r"\bforbidden\b|\bnot allowed\b|\bdoes not allow\b", re.IGNORECASE)
 MARKS = {
     Outcome.PASSED: "✓",
     Outcome.PARTIAL: "◐",
@@ -109,7 +108,7 @@ def overview(results: Sequence[Result]) -> Overview:
         bins=_bins(scored),
         rates=_rates(results),
         diagnoses=_frequent(_diagnoses(results)),
-        messages=_frequent(line for line in _messages(results) if not FORBIDDEN.search(line[1])),
+        messages=_frequent(_messages(results)),
         forbidden=_frequent(_forbidden(results)),
     )
 
@@ -177,11 +176,12 @@ def _messages(results: Sequence[Result]) -> Iterable[tuple[str, str]]:
         if result.message:
             yield STATUSES[result.status].label, result.message
         for check in result.checks:
-            if check.message and check.diagnosis is None and check.status is not Outcome.SKIPPED:
+            told = check.diagnosis or check.fault == Fault.FORBIDDEN or check.status is Outcome.SKIPPED
+            if check.message and not told:
                 yield check.title, check.message
 
 
 def _forbidden(results: Sequence[Result]) -> Iterable[tuple[str, str]]:
     for result in results:
-        said = [result.message, *result.notes, *(check.message for check in result.checks)]
-        yield from {(result.submission, text): None for text in said if text and FORBIDDEN.search(text)}
+        found = [check.message for check in result.checks if check.fault == Fault.FORBIDDEN]
+        yield from {(result.submission, text): None for text in found if text}

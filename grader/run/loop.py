@@ -9,6 +9,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
@@ -62,6 +63,7 @@ class ForkingLoop:
         self._plan: Callable[[float], list[tuple[Bundle, Blank]]] = lambda _: []
         self._selector = selectors.DefaultSelector()
         self._markers: dict[int, _Marker] = {}  # by pipe
+        self._started = 0
         self._leaving: list[int] = []  # markers that have handed in and are about to be gone
 
     def plan(self, work: Callable[[float], list[tuple[Bundle, Blank]]]) -> None:
@@ -108,20 +110,21 @@ class ForkingLoop:
     def _start(self, session: pytest.Session, bundle: Bundle, blank: Blank) -> None:
         slot = min(set(range(self._jobs)) - {m.slot for m in self._markers.values()})
         reader, writer = os.pipe()
+        self._started += 1
         # A Ctrl-C during the fork would be swallowed by a hook that runs after it, here or there.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            _mark_and_exit(lambda: self._mark(session, bundle, blank, slot), writer)
+            _mark_and_exit(lambda stack: self._mark(session, bundle, blank, slot, stack), writer)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         os.close(writer)
         deadline = time.monotonic() + self._assignment.limits.total_seconds + _GRACE
         self._markers[reader] = _Marker(pid, reader, blank, slot, deadline)
         self._selector.register(reader, selectors.EVENT_READ)
 
-    def _mark(self, session: pytest.Session, bundle: Bundle, blank: Blank, slot: int) -> Result:
-        cpus = sorted(os.sched_getaffinity(0))
+    def _mark(self, session: pytest.Session, bundle: Bundle, blank: Blank, slot: int, stack: ExitStack) -> Result:
+        cpus = sorted(os.sched_getaffinity(0))  # marker and student take turns: on one processor neither has to wake up
         os.sched_setaffinity(0, {cpus[slot % len(cpus)]})
         return mark(
             self._assignment,
@@ -130,7 +133,8 @@ class ForkingLoop:
             warm=self._warm,
             checks=self._checks,
             run_checks=lambda: run_items(session),
-            slot=slot,
+            stack=stack,
+            number=self._started,
         )
 
     def _wait(self) -> list[Result]:
@@ -164,15 +168,16 @@ class ForkingLoop:
         self._leaving = [pid for pid in self._leaving if os.waitpid(pid, 0 if wait else os.WNOHANG)[0] == 0]
 
 
-def _mark_and_exit(work: Callable[[], Result], writer: int) -> None:
+def _mark_and_exit(work: Callable[[ExitStack], Result], writer: int) -> None:
     """The forked marker's whole life."""
     code = 70
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends us
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-        body = json.dumps(work().to_json(), allow_nan=False).encode()
-        with open(writer, "wb") as pipe:
-            pipe.write(body)
+        with ExitStack() as stack:
+            body = json.dumps(work(stack).to_json(), allow_nan=False).encode()
+            with open(writer, "wb") as pipe:  # its end is the sign for the next one to start
+                pipe.write(body)
         code = 0
     except BaseException as error:
         os.write(2, f"grader: a marker failed: {type(error).__name__}: {error}\n".encode(errors="replace")[:600])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from grader.assignment import Assignment
@@ -78,32 +78,35 @@ def mark(
     warm: Warm,
     checks: Checks,
     run_checks: Callable[[], None],
-    slot: int = 0,
+    stack: ExitStack,
+    number: int = 0,
 ) -> Result:
-    """Stage the files, load them in a locked process, run the checks against it, return the result."""
+    """Stage the files, load them in a locked process, run the checks against it, return the result.
+
+    What is to be put away afterwards is left to `stack`: nobody need wait for it.
+    """
     started = time.monotonic()
-    with staged(bundle, assignment) as folders:
-        port = StudentPort(warm, assignment, folders, bundle.main, slot=slot)
-        try:
-            port.load()
-            if not any(name in port.names for name in assignment.names):
-                raise missing(assignment.names, port.names)
-        except StudentError as error:
-            port.close()
-            status = _STATUS.get(error.fault, Status.INVALID)
-            checks.begin(port)
-            return blank.result(status, error.message, (), time.monotonic() - started, bundle.notes, clean_output(port))
-        checks.begin(port)
+    folders = stack.enter_context(staged(bundle, assignment))
+    port = StudentPort(warm, assignment, folders, bundle.main, number=number)
+    stack.callback(port.close)
+    checks.begin(port)
+    status, message = Status.GRADED, None
+    results: tuple[CheckResult, ...] = ()
+    try:
+        port.load()
+        if not any(name in port.names for name in assignment.names):
+            raise missing(assignment.names, port.names)
         checks.before_check = _output_guard(port)
         run_checks()
-        port.leave()
         results = checks.results()
-        port.close()
-        ours = next((c for c in results if c.status is Outcome.ERROR), None)
-        status = Status.ERROR if ours else Status.GRADED
-        message = f"not graded: {ours.message} (check {ours.id})" if ours else None
-        notes = (*bundle.notes, *port.notes)
-        return blank.result(status, message, results, time.monotonic() - started, notes, clean_output(port))
+    except StudentError as error:
+        status, message = _STATUS.get(error.fault, Status.INVALID), error.message
+    port.leave()
+    for check in results:
+        if check.status is Outcome.ERROR:
+            status, message = Status.ERROR, f"not graded: {check.message} (check {check.id})"
+    notes = (*bundle.notes, *port.notes)
+    return blank.result(status, message, results, time.monotonic() - started, notes, _output(port))
 
 
 @contextmanager
@@ -115,7 +118,7 @@ def staged(bundle: Bundle, assignment: Assignment) -> Iterator[Folders]:
         yield folders
 
 
-def clean_output(port: StudentPort) -> str:
+def _output(port: StudentPort) -> str:
     """What the student's code printed, fit to be stored."""
     return clean(port.output, 2 * port.output_limit, lines=True)
 

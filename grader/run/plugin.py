@@ -1,8 +1,8 @@
 """The pytest plug-in: checks are pytest functions, collected once, run for one submission after another.
 
 `grader grade` drives it (`batch`); an author drives it with `pytest assignments/NAME solutions/NAME`, where the
-student is the
-reference solution itself or, with `--submission FILE`, a file in the sandbox.
+student is
+the reference solution itself or, with `--submission FILE`, a file in the sandbox.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import inspect
 import random
 import time
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -167,7 +168,7 @@ class Checks:
 
     def _record(self, item: pytest.Function, case: Case, seconds: float = 0.0) -> None:
         label = item.callspec.id if hasattr(item, "callspec") else ""
-        timed = Case(case.outcome, case.message, case.picture, seconds, label)
+        timed = replace(case, seconds=seconds, label=label)
         self._cases.setdefault(declared(item).id, []).append(timed)
 
     def _case(self, item: pytest.Function, error: BaseException) -> Case:
@@ -175,7 +176,7 @@ class Checks:
             case CheckFailed():
                 return Case(Outcome.FAILED, error.message, error.picture)
             case StudentError():
-                return Case(Outcome.FAILED, error.message)
+                return Case(Outcome.FAILED, error.message, fault=error.fault)
             case AssertionError():
                 return Case(Outcome.FAILED, _said(error))
             case Exception() if not isinstance(error, GraderError) and self._holds_for_reference(item):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.checks.declare import Check
+from grader.errors import Fault
 from grader.records import CheckResult, Outcome, Picture, Visibility
 
 # worst first: what a check with several cases comes to when it is not marked `partial`
@@ -22,6 +23,7 @@ class Case:
     picture: Picture | None = None
     seconds: float = 0.0
     label: str = ""  # the parameter, in words
+    fault: Fault | None = None  # where the student's side failed
 
 
 def fold(check: Check, visibility: Visibility, cases: Sequence[Case]) -> CheckResult:
@@ -47,6 +49,7 @@ def fold(check: Check, visibility: Visibility, cases: Sequence[Case]) -> CheckRe
         status=status,
         message=None if status is Outcome.PASSED else message if told else _UNTOLD,
         hint=check.hint if failed else None,
+        fault=worst.fault,
         picture=worst.picture if failed and visibility == "public" else None,
         seconds=round(sum(case.seconds for case in cases), 3),
     )

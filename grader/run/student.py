@@ -26,9 +26,9 @@ _STRIKES = 2  # calls of one function or class that may run out of time before i
 class StudentPort:
     """Answers with the student's code, in its own locked process. Every failure comes out as a StudentError."""
 
-    def __init__(self, warm: Warm, assignment: Assignment, folders: Folders, main: str, *, slot: int = 0) -> None:
+    def __init__(self, warm: Warm, assignment: Assignment, folders: Folders, main: str, *, number: int = 0) -> None:
         limits = assignment.limits
-        self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, slot=slot)
+        self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, number=number)
         self._wanted = assignment.names
         self._rules = {"forbidden": list(assignment.forbidden), "graded": list(assignment.names)}
         self._limits = limits
@@ -141,7 +141,8 @@ class StudentPort:
         return known or died(ending, self._limits)
 
     def leave(self) -> None:
-        """Have the process ended; `close` then waits for less."""
+        """Take what it printed and have it ended, without waiting for that as `close` does."""
+        self.mute()
         if self._life is not None:
             self._life.let_go()
 

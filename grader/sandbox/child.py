@@ -15,7 +15,7 @@ from typing import Any
 
 from grader.errors import Fault, StudentError
 from grader.intake.inspect import inspect
-from grader.intake.source import read_source
+from grader.intake.program import Program
 from grader.records import Limits
 from grader.sandbox.guard import ForbiddenCall
 from grader.sandbox.lock import Policy, detach, lock_down, system_paths
@@ -89,6 +89,7 @@ class Session:
         self._request = request
         self._source = Path(request["source"])
         self._main = self._source / request["main"]
+        self._program: Program
         self._host: Host | None = None
 
     def answer(self, op: str, fields: Mapping[str, Any]) -> object:
@@ -96,7 +97,8 @@ class Session:
         if op == "probe":
             return attempts(fields["secret"], fields["work"], fields["grader_pid"], fields["tcp_port"])
         if op == "inspect" and self._host is None:
-            return inspect(self._source, self._request["main"], fields["forbidden"], fields["graded"])
+            self._program = Program(self._source, self._request["main"])
+            return inspect(self._program, fields["forbidden"], fields["graded"])
         if op == "run":
             return self._run()
         if self._host is None:
@@ -115,7 +117,7 @@ class Session:
         module.__file__ = str(self._main)
         sys.modules[module.__name__] = module
         self._host = Host(module.__dict__)
-        source = read_source(self._main)
+        source = self._program.source  # what was inspected is what runs
         notes: list[str] = []
         if source.kind == "py":
             exec(compile(source.text, str(self._main), "exec", dont_inherit=True), module.__dict__)

@@ -25,7 +25,7 @@ from grader.wire.frames import Stream
 from grader.wire.values import WireError
 
 _START_SECONDS = 120.0
-_FIRST_UID = 64_100  # of nobody's range on common systems; slot n runs as this plus n
+_FIRST_UID, _UIDS = 64_100, 400  # nobody's on common systems
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -154,13 +154,16 @@ class Warm:
             self._hello = json.loads(message)
         return self._hello
 
-    def spawn(self, source: Path, main: str, work: Path, limits: Limits, *, slot: int = 0) -> Life:
-        """Fork a student's process for the file `main` in `source`, with `work` as its private folder."""
+    def spawn(self, source: Path, main: str, work: Path, limits: Limits, *, number: int = 0) -> Life:
+        """Fork a student's process for the file `main` in `source`, with `work` as its private folder.
+
+        `number` counts submissions: one that is about to be gone and the next are different users.
+        """
         other_user = self.ready()["other_user"]
         wire, their_wire = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         life, their_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         output, their_output = os.pipe()
-        uid = _FIRST_UID + slot if other_user and self.protect else None
+        uid = _FIRST_UID + number % _UIDS if other_user and self.protect else None
         request = {
             "source": str(source),
             "main": main,
