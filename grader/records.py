@@ -46,7 +46,7 @@ class Limits:
     cpu_seconds: int = 60
     memory_mb: int = 1024  # resident, over what the warm process holds; shared and file-backed memory counted
     output_kb: int = 64  # printed text that is kept; more is read and dropped
-    disk_mb: int = 64  # size of one file written in the private folder
+    disk_mb: int = 64  # all files in the private folder together
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Template
 
 from grader.assignment import Assignment, load_assignment
+from grader.authoring.answers import refresh
 from grader.authoring.build import build
 from grader.errors import GraderError, UsageError
 
@@ -61,6 +62,7 @@ def _write_all(root: Path, name: str, title: str) -> Assignment:
     assignment = load_assignment(root, name)
     _make_tensors(assignment)
     build(assignment)
+    refresh(assignment)
     return assignment
 
 

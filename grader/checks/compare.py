@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from grader.checks.evidence import CheckFailed, compared
+from grader.checks.evidence import CheckError, CheckFailed, compared
 from grader.checks.picture import draw
-from grader.errors import Fault, GraderError, StudentError
+from grader.errors import Fault, StudentError
 from grader.text import clean
 
 # Two correct float32 attentions that sum in another order differ by a few rounding steps of the largest value; 256
@@ -25,7 +25,7 @@ def close(actual: Any, expected: Any, what: str = "output", *, rtol: float | Non
     """Pass when `actual` equals `expected` up to rounding; containers element by element.
 
     The allowance is 256 rounding steps of the dtype (or `rtol`), relative to each value plus the tensor's largest one.
-    Raises CheckFailed with a sentence for the student, GraderError when `expected` cannot be compared with.
+    Raises CheckFailed with a sentence for the student, CheckError when `expected` cannot be compared with.
     """
     if isinstance(expected, (tuple, list)):
         _same_length(actual, expected, what)
@@ -59,7 +59,7 @@ def equal(actual: Any, expected: Any, what: str = "result", *, any_dtype: bool =
             _same_dtype(actual, expected, what)
         left, right = actual.to(torch.float64), expected.to(torch.float64)
         if expected.numel() == 0:
-            raise GraderError(f"{what}: the expected tensor is empty, so nothing would be compared")
+            raise CheckError(f"{what}: the expected tensor is empty, so nothing would be compared")
         compared()
         if not torch.equal(left, right):
             raise CheckFailed(_differences(left, right, left != right, what, None), draw(left, right, what))
@@ -102,7 +102,7 @@ def _same_length(actual: Any, expected: Any, what: str) -> None:
     if not isinstance(actual, (tuple, list)) or len(actual) != len(expected):
         raise CheckFailed(f"{what} should hold {len(expected)} values; yours is {_kind(actual)}")
     if not expected:
-        raise GraderError(f"{what}: an empty expectation compares nothing")
+        raise CheckError(f"{what}: an empty expectation compares nothing")
 
 
 def _same_keys(actual: Any, expected: Any, what: str) -> None:
@@ -111,7 +111,7 @@ def _same_keys(actual: Any, expected: Any, what: str) -> None:
             f"{what} should be a dict with the keys {clean(sorted(map(str, expected)), 200)}; yours is {_kind(actual)}"
         )
     if not expected:
-        raise GraderError(f"{what}: an empty expectation compares nothing")
+        raise CheckError(f"{what}: an empty expectation compares nothing")
 
 
 def _same_form(actual: Any, expected: torch.Tensor, what: str) -> None:
@@ -137,9 +137,9 @@ def _same_dtype(actual: torch.Tensor, expected: torch.Tensor, what: str) -> None
 
 def _same_values(actual: torch.Tensor, expected: torch.Tensor, what: str, rtol: float | None) -> None:
     if expected.numel() == 0:
-        raise GraderError(f"{what}: the expected tensor is empty, so nothing would be compared")
+        raise CheckError(f"{what}: the expected tensor is empty, so nothing would be compared")
     if not expected.isfinite().all():
-        raise GraderError(f"{what}: the expected tensor is not finite")
+        raise CheckError(f"{what}: the expected tensor is not finite")
     compared()
     if not expected.is_floating_point():
         equal(actual, expected, what)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from grader.errors import GraderError
 from grader.records import Picture
 
 
@@ -17,6 +18,10 @@ class CheckFailed(AssertionError):  # noqa: N818 - it reads as what it is
         super().__init__(message)
         self.message = message
         self.picture = picture
+
+
+class CheckError(GraderError):
+    """A check cannot go on with what it was given: the grader's fault, unless with the reference's answers it can."""
 
 
 @dataclass(slots=True)

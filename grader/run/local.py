@@ -13,7 +13,8 @@ import torch
 
 from grader.assignment import Assignment
 from grader.checks.declare import MISTAKE, Mistake
-from grader.errors import Fault, GraderError, StudentError, UsageError
+from grader.checks.evidence import CheckError
+from grader.errors import Fault, StudentError, UsageError
 from grader.text import clean
 from grader.wire.host import Host, Raised
 
@@ -46,7 +47,7 @@ class LocalPort:
             raised = Raised.of(error, lambda _: True)
             words = f"{raised.name}: {raised.message}"
             if not self._as_student:
-                raise GraderError(f"the reference raised {words}") from error
+                raise CheckError(f"the reference raised {words}") from error
             path: Any = fields.get("path")
             if fields.get("target") is None and path and path[0] not in self._namespace:
                 raise StudentError(Fault.MISSING, f"`{clean(path[0])}` is not defined") from None

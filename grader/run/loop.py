@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import selectors
 import signal
@@ -30,13 +31,13 @@ Work = list[tuple[Bundle, Blank]]
 
 @dataclass(slots=True)
 class _Marker:
-    """A forked marker at work."""
+    """A forked marker: waits for its turn, works, hands in."""
 
     pid: int
+    turn: int  # a byte written here lets it begin
     pipe: int
     blank: Blank
-    slot: int
-    deadline: float
+    deadline: float = math.inf  # from its turn on
     received: bytearray = field(default_factory=bytearray)
 
 
@@ -80,8 +81,10 @@ class ForkingLoop:
             gc.freeze()  # what is here now stays shared with every marker
             finished: list[Result] = []
             while self._work or self._markers or finished:
-                while self._work and len(self._markers) < self._jobs:
+                self._let_begin()
+                while self._work and len(self._markers) <= self._jobs:  # one more waits, forked and ready
                     self._start(session, *self._work.pop())
+                    self._let_begin()
                 for result in finished:  # stored and rendered while the next ones run
                     self._take(result)
                 self._reap()
@@ -92,6 +95,8 @@ class ForkingLoop:
             for marker in list(self._markers.values()):
                 os.kill(marker.pid, signal.SIGKILL)
                 os.waitpid(marker.pid, 0)
+        finally:
+            self._selector.close()
         return True
 
     def _rehearse(self, session: pytest.Session) -> None:
@@ -108,7 +113,7 @@ class ForkingLoop:
                 raise UsageError(f"{where}: {check.message} Nothing was graded.")
 
     def _start(self, session: pytest.Session, bundle: Bundle, blank: Blank) -> None:
-        slot = min(set(range(self._jobs)) - {m.slot for m in self._markers.values()})
+        waits, turn = os.pipe()
         reader, writer = os.pipe()
         self._started += 1
         # A Ctrl-C during the fork would be swallowed by a hook that runs after it, here or there.
@@ -116,16 +121,25 @@ class ForkingLoop:
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            _mark_and_exit(lambda stack: self._mark(session, bundle, blank, slot, stack), writer)
+            os.close(turn)
+            _mark_and_exit(waits, lambda stack: self._mark(session, bundle, blank, stack), writer)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        os.close(waits)
         os.close(writer)
-        deadline = time.monotonic() + self._assignment.limits.total_seconds + _GRACE
-        self._markers[reader] = _Marker(pid, reader, blank, slot, deadline)
+        self._markers[reader] = _Marker(pid, turn, reader, blank)
         self._selector.register(reader, selectors.EVENT_READ)
 
-    def _mark(self, session: pytest.Session, bundle: Bundle, blank: Blank, slot: int, stack: ExitStack) -> Result:
-        cpus = sorted(os.sched_getaffinity(0))  # marker and student take turns: on one processor neither has to wake up
-        os.sched_setaffinity(0, {cpus[slot % len(cpus)]})
+    def _let_begin(self) -> None:
+        waiting = [marker for marker in self._markers.values() if marker.deadline == math.inf]
+        for marker in waiting[: self._jobs - len(self._markers) + len(waiting)]:
+            os.write(marker.turn, b"!")
+            marker.deadline = time.monotonic() + self._assignment.limits.total_seconds + _GRACE
+
+    def _mark(self, session: pytest.Session, bundle: Bundle, blank: Blank, stack: ExitStack) -> Result:
+        # Marker and student take turns: on one processor neither has to wake up. The next pair takes another one, where
+        # the last pair's memory is not being taken down.
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cpus[self._started % len(cpus)]})
         return mark(
             self._assignment,
             bundle,
@@ -153,6 +167,7 @@ class ForkingLoop:
     def _finish(self, marker: _Marker) -> Result:
         self._selector.unregister(marker.pipe)
         os.close(marker.pipe)
+        os.close(marker.turn)
         del self._markers[marker.pipe]
         try:
             result = Result.from_json(json.loads(marker.received))
@@ -168,15 +183,17 @@ class ForkingLoop:
         self._leaving = [pid for pid in self._leaving if os.waitpid(pid, 0 if wait else os.WNOHANG)[0] == 0]
 
 
-def _mark_and_exit(work: Callable[[ExitStack], Result], writer: int) -> None:
+def _mark_and_exit(waits: int, work: Callable[[ExitStack], Result], writer: int) -> None:
     """The forked marker's whole life."""
     code = 70
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends us
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        if not os.read(waits, 1):
+            os._exit(0)  # the grader is gone
         with ExitStack() as stack:
             body = json.dumps(work(stack).to_json(), allow_nan=False).encode()
-            with open(writer, "wb") as pipe:  # its end is the sign for the next one to start
+            with open(writer, "wb") as pipe:  # its end is the sign for the next one to begin
                 pipe.write(body)
         code = 0
     except BaseException as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from grader.assignment import Assignment
 from grader.errors import Fault, StudentError
@@ -14,8 +17,11 @@ from grader.records import CheckResult, Outcome, Result, Status, Visibility
 from grader.run.plugin import Checks
 from grader.run.student import StudentPort, missing
 from grader.sandbox.launch import Folders, Warm
+from grader.sandbox.limits import footprint
 from grader.text import clean
 
+_MEMORY = 2 << 30  # bytes a marker may take for what the student's code returned; the largest answer has 256 MiB
+_PATIENCE, _AGAIN = 30.0, 1.0  # seconds a marker may take over its submission's own; and then each check
 # How a failure while loading is called in the results; any other one is `invalid`.
 _STATUS = {
     Fault.TIMEOUT: Status.TIMEOUT,
@@ -90,6 +96,7 @@ def mark(
     port = StudentPort(warm, assignment, folders, bundle.main, number=number)
     stack.callback(port.close)
     checks.begin(port)
+    _bound(assignment.limits.total_seconds + _PATIENCE)
     status, message = Status.GRADED, None
     results: tuple[CheckResult, ...] = ()
     try:
@@ -101,12 +108,27 @@ def mark(
         results = checks.results()
     except StudentError as error:
         status, message = _STATUS.get(error.fault, Status.INVALID), error.message
+    signal.setitimer(signal.ITIMER_REAL, 0)
     port.leave()
     for check in results:
         if check.status is Outcome.ERROR:
             status, message = Status.ERROR, f"not graded: {check.message} (check {check.id})"
     notes = (*bundle.notes, *port.notes)
     return blank.result(status, message, results, time.monotonic() - started, notes, _output(port))
+
+
+def _bound(seconds: float) -> None:
+    """Checks work on what the student's code returned: its size and the time it takes are to cost a check, not us."""
+    _, data, _ = footprint()
+    most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if data and (most == resource.RLIM_INFINITY or most > data + _MEMORY):
+        resource.setrlimit(resource.RLIMIT_DATA, (data + _MEMORY, most))
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+
+
+def _too_long(*_: object) -> NoReturn:
+    raise StudentError(Fault.TIMEOUT, "looking at what your code returned took too long")
 
 
 @contextmanager

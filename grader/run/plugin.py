@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from grader.assignment import Assignment
 from grader.checks.declare import CHECK, Check
-from grader.checks.evidence import CheckFailed, Evidence, gathering
+from grader.checks.evidence import CheckError, CheckFailed, Evidence, gathering
 from grader.errors import GraderError, StudentError, UsageError
 from grader.records import CheckResult, Outcome, Visibility
 from grader.run.score import Case, fold
@@ -117,23 +117,26 @@ class Checks:
         return tuple(fold(check, visible, self._cases.get(check.id, [])) for check, visible in found.values())
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Seed both sides, count comparisons, turn what happened into a case."""
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Seed both sides. A fixture of the check file's own may call the student's code here already."""
         if not isinstance(item, pytest.Function) or not hasattr(item.function, CHECK):
             return (yield)
         if (unmet := self._unmet(item)) is not None:
-            self._record(
-                item,
-                Case(
-                    Outcome.SKIPPED,
-                    f"not run: first “{unmet}” has to pass",
-                ),
-            )
-            if not self._reporting:
-                return None
+            self._record(item, Case(Outcome.SKIPPED, f"not run: first “{unmet}” has to pass"))
             pytest.skip(f"needs {unmet}")
         self.before_check(self.visibility(item))
         self._reseed(item)
+        try:
+            return (yield)
+        except Exception as error:
+            self._record(item, self._case(item, error))
+            raise
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Count comparisons, turn what happened into a case."""
+        if not isinstance(item, pytest.Function) or not hasattr(item.function, CHECK):
+            return (yield)
         started = time.monotonic()
         with gathering() as evidence:
             try:
@@ -179,16 +182,17 @@ class Checks:
                 return Case(Outcome.FAILED, error.message, fault=error.fault)
             case AssertionError():
                 return Case(Outcome.FAILED, _said(error))
-            case Exception() if not isinstance(error, GraderError) and self._holds_for_reference(item):
+            case Exception() if _may_be_theirs(error) and self._holds_for_reference(item):
                 # The check's own code stumbled over what the student's code returned, and does not over the
                 # reference's.
                 return Case(Outcome.FAILED, f"what your code returned cannot be used as asked: {clean(error, 200)}")
         return Case(Outcome.ERROR, f"the grader's own fault in this check: {type(error).__name__}: {clean(error, 300)}")
 
     def _holds_for_reference(self, item: pytest.Function) -> bool:
-        arguments = {name: item.funcargs[name] for name in inspect.signature(item.function).parameters}
-        if "student" not in arguments:
-            return False
+        wanted = inspect.signature(item.function).parameters
+        if "student" not in item.funcargs or set(wanted) - set(item.funcargs):
+            return "student" in item.funcargs  # a fixture stumbled, which for the solution did not
+        arguments = {name: item.funcargs[name] for name in wanted}
         self._reseed(item)
         try:
             item.function(**{**arguments, "student": root(self.reference)})
@@ -218,6 +222,11 @@ def fixed_tensors(assignment: Assignment) -> object:
 
     made: Mapping[str, object] = {name: pytest.fixture(name=name)(fixture(tensor)) for name, tensor in tensors.items()}
     return type("FixedTensors", (), dict(made))()
+
+
+def _may_be_theirs(error: Exception) -> bool:
+    """Whether values of the student's may have caused an error that does not say so itself."""
+    return isinstance(error, CheckError) or not isinstance(error, GraderError)
 
 
 def _something_compared(item: pytest.Function, evidence: Evidence, *, asserts_count: bool) -> None:

@@ -20,6 +20,7 @@ from grader.wire.values import Handle, WireError
 
 _PATIENCE = 3
 _MAX_STARTS = 20  # a file that dies at each call would cost a load each time
+_MAX_STRINGS = 500  # names and notes that are believed to be there
 _STRIKES = 2  # calls of one function or class that may run out of time before it is not tried again
 
 
@@ -29,6 +30,7 @@ class StudentPort:
     def __init__(self, warm: Warm, assignment: Assignment, folders: Folders, main: str, *, number: int = 0) -> None:
         limits = assignment.limits
         self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, number=number)
+        self._renew = folders.renew
         self._wanted = assignment.names
         self._rules = {"forbidden": list(assignment.forbidden), "graded": list(assignment.names)}
         self._limits = limits
@@ -57,6 +59,7 @@ class StudentPort:
             )
         self._starts += 1
         self.released.clear()
+        self._renew()
         self._life = self._spawn()
         inspection: Any = self._ask("inspect", self._rules, self._limits.call_seconds)
         try:
@@ -66,11 +69,9 @@ class StudentPort:
             notes = [*inspection["notes"]]
         except (TypeError, KeyError, ValueError, AttributeError):
             raise StudentError(Fault.WIRE, "the file could not be inspected") from None
-        ran: Any = self._ask("run", {}, self._limits.load_seconds)
-        try:  # what is there now is only known on their side; a call to a name that is not there fails anyway
-            defined, more = [str(name) for name in ran["names"]], [*ran["notes"]]
-        except (TypeError, KeyError):
-            raise StudentError(Fault.WIRE, "your code's process gave an answer that is not one") from None
+        ran = self._ask("run", {}, self._limits.load_seconds)
+        # what is there now is only known on their side; a call to a name that is not there fails anyway
+        defined, more = _strings(ran, "names"), _strings(ran, "notes")
         self.names = {name: where.get(name, "") for name in defined if name not in imported or name in self._wanted}
         self.notes = [clean(note, 300) for note in (*notes, *more)][:50]
 
@@ -186,6 +187,8 @@ def died(ending: Ending, limits: Limits) -> StudentError:
     """What to tell a student whose process is gone."""
     if ending.why == "memory":
         return StudentError(Fault.MEMORY, f"your code used more than {limits.memory_mb} MiB of memory and was stopped")
+    if ending.why == "disk":
+        return StudentError(Fault.BLOCKED, f"your code wrote more than {limits.disk_mb} MiB of files and was stopped")
     match ending.signal:
         case signal.SIGXCPU:
             return StudentError(
@@ -216,12 +219,25 @@ def _at(where: str) -> str:
     return f" ({clean(where, 40)})" if where else ""
 
 
+def _strings(value: object, name: str) -> list[str]:
+    """The list of strings under `name`. Raises StudentError for anything else."""
+    found = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise _no_answer()
+    return found[:_MAX_STRINGS]
+
+
+def _no_answer() -> StudentError:
+    return StudentError(Fault.WIRE, "your code's process gave an answer that is not one")
+
+
 def _their_error(reply: object) -> StudentError:
     """Words for an exception on their side. What it claims to be decides nothing but the words."""
     error: Any = reply.get("error") if isinstance(reply, dict) else None
-    if not isinstance(error, dict) or error.get("fault") not in set(Fault):
-        return StudentError(Fault.WIRE, "your code's process gave an answer that is not one")
-    fault = Fault(error["fault"])
+    said = error.get("fault") if isinstance(error, dict) else None
+    if not isinstance(said, str) or said not in set(Fault):
+        return _no_answer()
+    fault = Fault(said)
     raised: Any = error.get("raised")
     if not isinstance(raised, dict):
         line = error.get("line")
@@ -231,12 +247,12 @@ def _their_error(reply: object) -> StudentError:
     where = (
         f" ({clean(raised.get('file', ''), 80)}, line {line}: `{clean(raised.get('code', ''), 120)}`)" if line else ""
     )
-    said = {
+    words = {
         Fault.EXITED: f"your code called sys.exit (or exit) instead of returning{where}",
         Fault.MEMORY: f"your code ran out of memory{where}: {message}",
         Fault.BLOCKED: f"your code tried something that the grader's lock does not allow{where}: {message}",
         Fault.FORBIDDEN: f"{message}{where}",
     }.get(fault, f"your code raised {name}{where}: {message}")
     bases = raised.get("bases")
-    kinds = [clean(b, 100) for b in bases] if isinstance(bases, tuple) else []
-    return StudentError(fault, said, exception=" ".join([name, *kinds]), line=line)
+    kinds = [clean(b, 100) for b in bases[:20]] if isinstance(bases, tuple) else []
+    return StudentError(fault, words, exception=" ".join([name, *kinds]), line=line)

@@ -18,6 +18,7 @@ from grader.intake.inspect import inspect
 from grader.intake.program import Program
 from grader.records import Limits
 from grader.sandbox.guard import ForbiddenCall
+from grader.sandbox.limits import footprint
 from grader.sandbox.lock import Policy, detach, lock_down, system_paths
 from grader.sandbox.notebook import run_notebook
 from grader.sandbox.probe import attempts
@@ -32,6 +33,7 @@ WIRE_FD = 3
 def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> None:
     """Never returns. Fails closed: when a step of the lock raises, no student code runs."""
     try:
+        vm_size, vm_data, _ = footprint()
         _stand_apart(request["work"], wire_fd, output_fd)
         os.sched_setaffinity(0, request["cpus"])
         lock_down(
@@ -40,8 +42,8 @@ def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> 
                 write=(request["work"],),
                 uid=request["uid"],
                 limits=Limits(**request["limits"]),
-                vm_size=request["vm_size"],
-                vm_data=request["vm_data"],
+                vm_size=vm_size,
+                vm_data=vm_data,
                 protect=request["protect"],
             )
         )

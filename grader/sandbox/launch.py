@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import secrets
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -41,7 +44,7 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a child ended, as its parent saw it. `why` is `memory` or `closed` when it was killed for that."""
+    """How a child ended, as its parent saw it. `why` is `memory`, `disk` or `closed` when it was killed for that."""
 
     status: int
     why: str
@@ -108,11 +111,7 @@ class Life:
 
     def printed(self) -> str:
         """What it has printed up to now."""
-        while select.select([self._output], [], [], 0)[0] and self._drain():
-            pass
-        return self._text()
-
-    def _text(self) -> str:
+        self._drain()  # once: a pipe holds no more than that, and a thread of theirs may go on filling it
         text = bytes(self._printed).decode("utf-8", "replace")
         if len(text) > self._limit:
             return f"{text[: self._limit // 2]}\n... (cut) ...\n{text[-self._limit // 2 :]}"
@@ -215,7 +214,25 @@ class Folders:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.renew()
         self._holder.cleanup()
+
+    def renew(self) -> None:
+        """Empty `work`: a process finds nothing of the one before it."""
+        with suppress(OSError):
+            _flatten(self.work)
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(mode=0o700, exist_ok=True)
+
+
+def _flatten(folder: Path) -> None:
+    """Leave no folder inside a folder inside `folder`: a recursive removal cannot take deep ones."""
+    taken, moved, places = secrets.token_hex(8), itertools.count(), [folder]
+    while places:
+        for entry in list(places.pop().iterdir()):
+            if entry.is_dir() and not entry.is_symlink():
+                entry.chmod(0o700)
+                places.append(entry.rename(folder / f"{taken}.{next(moved)}"))
 
 
 def _passable() -> Path:

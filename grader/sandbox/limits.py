@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ if sys.platform != "win32":
     import resource
 
 _MIB = 1 << 20
+_ENTRY = 1 << 14  # bytes that a file or folder counts for at least
 
 
 def footprint() -> tuple[int, int, int]:
@@ -21,6 +24,23 @@ def footprint() -> tuple[int, int, int]:
     fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
     size, data, resident = (int(fields[name].split()[0]) << 10 for name in ("VmSize", "VmData", "VmRSS"))
     return size, data, resident
+
+
+def held(folder: str, most: int) -> int:
+    """Return the bytes on disk below `folder`, counted until they are more than `most`; what cannot be read is."""
+    total, places = 0, [folder]
+    while places and total <= most:
+        try:
+            for entry in os.scandir(places.pop()):
+                found = entry.stat(follow_symlinks=False)
+                total += max(found.st_blocks << 9, _ENTRY)
+                if stat.S_ISDIR(found.st_mode):
+                    places.append(entry.path)
+        except FileNotFoundError:  # it is being changed meanwhile
+            continue
+        except OSError:
+            return most + 1
+    return total
 
 
 def table(limits: Limits, vm_size: int, vm_data: int) -> dict[str, tuple[int, int]]:

@@ -28,13 +28,13 @@ import torch
 from grader.sandbox import guard, notebook
 from grader.sandbox.child import become_student
 from grader.sandbox.landlock import landlock_abi
-from grader.sandbox.limits import footprint
+from grader.sandbox.limits import footprint, held
 from grader.sandbox.lock import detach, system_paths
 from grader.sandbox.reach import can_become
 from grader.wire.host import Host
 from grader.wire.values import Handle, decode, encode
 
-_TICK = 0.05  # seconds between two looks at the children's memory
+_TICK = 0.05  # seconds between two looks at what the children hold
 _PAGE = resource.getpagesize()
 
 
@@ -46,6 +46,8 @@ class Child:
     pidfd: int
     life: socket.socket  # closed by the marker to end the child; told here how it ended
     budget: int  # resident bytes it may have
+    work: str  # its private folder
+    disk: int  # bytes it may have there
     why: str = ""
 
 
@@ -58,6 +60,7 @@ class WarmProcess:
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, None)
         self._notebooks = False
+        self._spare: tuple[int, socket.socket] | None = None
 
     def prepare(self) -> None:
         """Learn which calls to put out of reach, warm the paths every submission takes, say hello."""
@@ -79,7 +82,7 @@ class WarmProcess:
                         return
                 elif (child := self._children.get(key.data)) is not None:
                     self._attend(child, ended=key.fd == child.pidfd)
-            self._watch_memory()
+            self._watch()
 
     def _spawn(self) -> bool:
         message, ancillary, _, _ = self._control.recvmsg(1 << 18, socket.CMSG_SPACE(3 * 4))
@@ -91,36 +94,61 @@ class WarmProcess:
         wire, output, life = descriptors
         request = json.loads(message)
         if request["notebook"] and not self._notebooks:
+            self._drop_spare()
             notebook.preload()
             gc.freeze()
             self._notebooks = True
-        self._fork(request, wire, output, socket.socket(fileno=life))
+        spare, line = self._spare or self._fork()
+        socket.send_fds(line, [message], [wire, output])
+        line.close()
         os.close(wire)
         os.close(output)
+        self._adopt(spare, request, socket.socket(fileno=life))
+        self._spare = self._fork()  # while that one works
         return True
 
-    def _fork(self, request: dict[str, Any], wire: int, output: int, life: socket.socket) -> None:
+    def _fork(self) -> tuple[int, socket.socket]:
+        """A child that waits for its request on the socket returned: forked before it is needed."""
         threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - counting only
         if threads != 1:
             raise RuntimeError(f"the warm process has {threads} threads and must not fork")
-        request["vm_size"], request["vm_data"], resident = footprint()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
-            self._selector.close()
-            become_student(request, wire, output)
+            line = os.dup2(theirs.fileno(), 3)
+            os.closerange(4, 65536)
+            message, descriptors, _, _ = socket.recv_fds(socket.socket(fileno=line), 1 << 18, 2)
+            if not message:
+                os._exit(0)
+            become_student(json.loads(message), *descriptors)
+        theirs.close()
+        return pid, ours
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            pid, line = self._spare
+            line.close()
+            os.waitpid(pid, 0)
+            self._spare = None
+
+    def _adopt(self, pid: int, request: dict[str, Any], life: socket.socket) -> None:
         with suppress(OSError):
             life.send(json.dumps({"pid": pid}).encode())
-        child = Child(pid, os.pidfd_open(pid), life, resident + (request["limits"]["memory_mb"] << 20))
+        memory, disk = (request["limits"][name] << 20 for name in ("memory_mb", "disk_mb"))
+        child = Child(pid, os.pidfd_open(pid), life, footprint()[2] + memory, request["work"], disk)
         self._children[pid] = child
         self._selector.register(child.pidfd, selectors.EVENT_READ, pid)
         self._selector.register(child.life, selectors.EVENT_READ, pid)
 
     def _attend(self, child: Child, *, ended: bool) -> None:
-        if not ended:  # the marker let go of it
+        if not ended:  # the marker let go of it; its end is heard of later
+            self._selector.unregister(child.life)
             self._kill(child, child.why or "closed")
+            return
         _, status, usage = os.wait4(child.pid, 0)
-        for end in (child.pidfd, child.life):
-            self._selector.unregister(end)
+        self._selector.unregister(child.pidfd)
+        with suppress(KeyError):
+            self._selector.unregister(child.life)
         report = {"status": status, "why": child.why, "cpu": usage.ru_utime + usage.ru_stime, "rss_kb": usage.ru_maxrss}
         with suppress(OSError):  # nobody may be listening any more
             child.life.send(json.dumps(report).encode())
@@ -133,15 +161,17 @@ class WarmProcess:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
 
-    def _watch_memory(self) -> None:
-        """Resident memory with shared and file-backed pages counted: what the rlimits do not see."""
+    def _watch(self) -> None:
+        """What the rlimits do not see: resident memory with shared and file-backed pages counted, and all files."""
         for child in self._children.values():
             try:
                 resident = int(Path(f"/proc/{child.pid}/statm").read_text().split()[1]) * _PAGE
             except (OSError, IndexError, ValueError):
                 continue
-            if resident > child.budget and not child.why:
+            if not child.why and resident > child.budget:
                 self._kill(child, "memory")
+            if not child.why and held(child.work, child.disk) > child.disk:
+                self._kill(child, "disk")
 
 
 def _exercise() -> None:

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Callable
 
 from grader.wire.values import MAX_BODY, MAX_HEADER, WireError, decode, encode
@@ -41,6 +42,7 @@ class Stream:
         self._drain_fd = drain_fd
         self._drain = drain
         self._received = bytearray()
+        self._look = 0.0  # when to ask next whether to give up
         sock.setblocking(False)
 
     def ask(self, message: object, expired: Callable[[], bool]) -> object:
@@ -51,6 +53,7 @@ class Stream:
         if self._receive_ready() or self._received:
             raise WireError("bytes that nobody asked for")
         ident = os.urandom(16)
+        self._look = time.monotonic() + _TICK
         self._send(ident, message, expired)
         answered, value = self._receive(expired)
         if answered != ident:
@@ -75,6 +78,7 @@ class Stream:
                 view = view[self._sock.send(view[:_CHUNK]) :]
             except BlockingIOError:
                 self._wait(expired, writing=True)
+                self._check(expired)
             except OSError as error:
                 raise WireClosedError(str(error)) from None
 
@@ -90,6 +94,7 @@ class Stream:
         while len(self._received) < size:
             if not self._receive_ready():
                 self._wait(expired)
+            self._check(expired)
         taken, self._received = self._received[:size], self._received[size:]
         return taken
 
@@ -116,5 +121,11 @@ class Stream:
                 self._drain_fd = None  # their output is closed: nothing more to read
             if writable or (readers and readers[0] in ready):
                 return
-            if expired is not None and expired():
+            self._check(expired)
+
+    def _check(self, expired: Expired) -> None:
+        """Raises WireTimeoutError when it is time to give up, also while bytes still come or go."""
+        if expired is not None and time.monotonic() >= self._look:
+            self._look = time.monotonic() + _TICK
+            if expired():
                 raise WireTimeoutError("no answer in time")

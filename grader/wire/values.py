@@ -14,7 +14,7 @@ import ctypes
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -34,6 +34,7 @@ DTYPES = {
     "BOOL": torch.bool,
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_WORDS = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}  # dtypes as themselves
 
 MAX_HEADER = 4 << 20  # bytes of JSON
 MAX_BODY = 256 << 20  # bytes of tensors
@@ -74,7 +75,7 @@ def encode(value: object) -> tuple[bytes, list[bytes]]:
         return ["T", len(table) - 1]
 
     node = _node(value, tensor, 0)
-    return json.dumps({"v": node, "t": table}, separators=(",", ":"), allow_nan=False).encode("ascii"), body
+    return _WRITER.encode({"v": node, "t": table}).encode("ascii"), body
 
 
 def _node(value: object, tensor: Callable[[torch.Tensor], list[object]], depth: int) -> object:
@@ -113,11 +114,14 @@ def _node(value: object, tensor: Callable[[torch.Tensor], list[object]], depth: 
 def decode(header: bytes, body: memoryview) -> object:
     """Return the value that `header` and `body` spell. Raises WireError for anything malformed, and nothing else."""
     try:
-        document = json.loads(header.decode("ascii"), object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+        document = _READER.decode(header.decode("ascii"))
         if type(document) is not dict or set(document) != {"v", "t"}:
             raise WireError("a header holds v and t")
-        tensors = _tensors(document["t"], body)
-        return _value(document["v"], tensors, 0)
+        tensors = dict(enumerate(_tensors(document["t"], body)))
+        value = _value(document["v"], tensors, 0)
+        if tensors:
+            raise WireError("a tensor that nothing names")
+        return value
     except (ValueError, RecursionError, RuntimeError, OverflowError, MemoryError) as error:
         raise WireError(f"unreadable: {type(error).__name__}") from None
 
@@ -133,6 +137,10 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_WRITER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_READER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+
+
 def _tensors(table: object, body: memoryview) -> list[torch.Tensor]:
     if type(table) is not list or len(table) > _MAX_TENSORS:
         raise WireError("too many tensors, or no table of them")
@@ -143,7 +151,7 @@ def _tensors(table: object, body: memoryview) -> list[torch.Tensor]:
         if end > len(body):
             raise WireError("the body is shorter than its tensors")
         raw = bytearray(body[start:end])  # our own copy: aligned, and nobody else can change it
-        if dtype is torch.bool and raw and max(raw) > 1:
+        if dtype is torch.bool and raw and torch.frombuffer(raw, dtype=torch.uint8).max() > 1:
             raise WireError("a bool that is neither 0 nor 1")
         found.append(torch.frombuffer(raw, dtype=dtype).reshape(shape) if raw else torch.empty(shape, dtype=dtype))
         start = end
@@ -165,7 +173,7 @@ def _spec(entry: object) -> tuple[torch.dtype, list[int]]:
     return DTYPES[name], shape
 
 
-def _value(node: object, tensors: Sequence[torch.Tensor], depth: int) -> object:
+def _value(node: object, tensors: dict[int, torch.Tensor], depth: int) -> object:
     if depth > _MAX_DEPTH:
         raise WireError("nested too deep")
     if node is None or type(node) in (bool, str, int, float):
@@ -183,7 +191,7 @@ def _value(node: object, tensors: Sequence[torch.Tensor], depth: int) -> object:
     return _leaf(tag, rest, tensors)
 
 
-def _mapping(tag: str, rest: list[object], tensors: Sequence[torch.Tensor], depth: int) -> object:
+def _mapping(tag: str, rest: list[object], tensors: dict[int, torch.Tensor], depth: int) -> object:
     pairs: dict[object, object] = {}
     for pair in rest:
         if type(pair) is not list or len(pair) != 2:
@@ -199,16 +207,16 @@ def _hashable(key: object) -> bool:
     return key is None or type(key) in (bool, int, float, str) or (type(key) is tuple and all(map(_hashable, key)))
 
 
-def _leaf(tag: str, rest: list[object], tensors: Sequence[torch.Tensor]) -> object:
+def _leaf(tag: str, rest: list[object], tensors: dict[int, torch.Tensor]) -> object:
     match tag, rest:
-        case "T", [int(index)] if type(index) is int and 0 <= index < len(tensors):
-            return tensors[index]
+        case "T", [int(index)] if type(index) is int and index in tensors:
+            return tensors.pop(index)  # each stands once: what a value holds is no more than what came
         case "h", [int(number), str(kind)] if type(number) is int and number >= 0:
             return Handle(number, kind[:200])
         case "f", [("nan" | "inf" | "-inf") as word]:
             return float(word)
-        case "y", [str(name)] if isinstance(dtype := getattr(torch, name, None), torch.dtype):
-            return dtype
+        case "y", [str(name)] if name in _WORDS:
+            return _WORDS[name]
         case "i", [str(digits)] if len(digits) <= _MAX_DIGITS and digits.removeprefix("-").isdecimal():
             return int(digits)
     raise WireError("not a node")
