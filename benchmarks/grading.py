@@ -28,9 +28,9 @@ from grader.run.student import StudentPort
 from grader.wire.frames import Stream
 
 ROOT = Path(__file__).parents[1]
-COUNT = 24  # submissions a round
+COUNT = 16  # submissions a round
 COLD = 3  # cold starts: seconds each, so few
-ROUNDS = 2
+ROUNDS = 4
 
 COLD_START = """
 import sys

@@ -48,13 +48,8 @@ def twins(
     `probe` are example arguments of the module's forward: they settle a mapping that names leave open.
     Raises StudentError (layout) when no mapping is safe.
     """
-    student, reference = theirs(*args, **kwargs), ours(*args, **kwargs)
-    for side, module in (("your", student), ("the reference's", reference)):
-        if not isinstance(module, Remote):
-            raise StudentError(Fault.LAYOUT, f"{side} class gives {clean(type(module).__name__, 60)}, not a module")
-    student.eval()
-    reference.eval()
-    wanted, found = _shapes(reference), _shapes(student)
+    reference, wanted = _built(ours, args, kwargs)
+    student, found = _built(theirs, args, kwargs)
     if not wanted:
         raise GraderError("the reference module has no parameters to give")
     # The reference answers the probe in every case, so that its answers can be recorded; a mapping is settled on other
@@ -74,14 +69,19 @@ def twins(
     raise StudentError(Fault.LAYOUT, _no_mapping(found, wanted, len(candidates)))
 
 
-def _shapes(module: Remote) -> Shapes:
+def _built(constructor: Remote, args: Sequence[object], kwargs: Mapping[str, object]) -> tuple[Remote, Shapes]:
+    """A new module and its parameters. What the other side says of them is believed for nothing but where to put
+    weights.
+    """
+    answer = constructor._ask("build", args=constructor._out(args), kwargs=constructor._out(kwargs))
     try:
-        rows = module._ask("layout")
-        return {
-            str(row["name"]): tuple(int(n) for n in row["shape"]) for row in rows if row["shared_with"] == row["name"]
-        }
+        module, rows = answer
+        if isinstance(module, Remote) and rows is not None:
+            own = (row for row in rows if row["shared_with"] == row["name"])
+            return module, {str(row["name"]): tuple(int(n) for n in row["shape"]) for row in own}
     except (TypeError, KeyError, ValueError):
         raise StudentError(Fault.WIRE, "your module's layers could not be listed") from None
+    raise StudentError(Fault.LAYOUT, "your class does not give a torch.nn.Module")
 
 
 def _draw(shapes: Shapes) -> dict[str, torch.Tensor]:

@@ -54,7 +54,7 @@ class Raised:
 
 
 class Host:
-    """Objects by number, names by path, and the acts that can be asked for: call, get, vjp, layout, load."""
+    """Objects by number, names by path, and the acts that can be asked for: call, get, vjp, build, load."""
 
     def __init__(self, namespace: Mapping[str, object]) -> None:
         self._namespace = namespace
@@ -76,8 +76,8 @@ class Host:
                 return self._export(target)
             case "vjp":
                 return self._vjp(target, fields)
-            case "layout":
-                return _layout(target)
+            case "build":
+                return self._build(target, fields)
             case "load":
                 _load(target, fields["weights"])
                 return None
@@ -97,6 +97,16 @@ class Host:
         args, kwargs = self._import(fields["args"]), self._import(fields["kwargs"])
         output = self._export(target(*args, **kwargs))
         return (output, self._export((args, kwargs))) if fields.get("echo") else output
+
+    def _build(self, target: Any, fields: Mapping[str, Any]) -> object:
+        """Construct a module, put it in evaluation mode, say which parameters it has; None for these when it is no
+        module.
+        """
+        module = target(*self._import(fields["args"]), **self._import(fields["kwargs"]))
+        if not isinstance(module, nn.Module):
+            return self._export(module), None
+        module.eval()
+        return self._keep(module), _layout(module)
 
     def _import(self, value: Any) -> Any:
         match value:
