@@ -265,3 +265,16 @@ def test_nothing_is_left_behind(course: Course, tmp_path: Path, monkeypatch: pyt
     course.grade()
     assert list(scratch.iterdir()) == []
     assert len(list(descriptors.iterdir())) <= before
+
+
+def test_hidden_checks_may_need_public_ones(course: Course) -> None:
+    path = course.assignment.hidden_checks
+    needing = path.read_text().replace(
+        "@check(points=1)\ndef test_input", "@check(points=1, needs=test_values)\ndef test_input"
+    )
+    path.write_text("from public_checks import test_values\n" + needing)
+    course.submit(right=PERFECT, wrong=PERFECT.replace("return x + x", "return x"))
+    results = course.grade()
+    assert results["right.py"].score == 10
+    assert by_id(results["wrong.py"])["input"].status is Outcome.SKIPPED
+    assert len(results["right.py"].checks) == 6

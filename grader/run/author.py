@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     assignment = _assignment(config)
     if assignment is None:
         return
+    from grader.run.counting import check_imports  # noqa: PLC0415 - as below
     from grader.run.desk import Desk  # noqa: PLC0415 - imports torch: not in a pytest run that has nothing to do with us
 
     config.option.importmode = "importlib"  # both check files are called checks.py
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         desk = stack.enter_context(Desk(assignment))
         submission = config.getoption("submission")
+        stack.enter_context(check_imports([], assignment.public_checks))
         for plugin in desk.plugins(Path(submission) if submission else None):
             config.pluginmanager.register(plugin)
     except (GraderError, StudentError) as error:

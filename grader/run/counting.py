@@ -18,6 +18,7 @@ from typing import Any
 from grader.checks.evidence import compared
 
 _COUNT = "__compared__"
+PUBLIC = "public_checks"  # what hidden checks call the public ones
 
 
 class _Counted(ast.NodeTransformer):
@@ -40,26 +41,29 @@ class _Loader(SourceFileLoader):
 class _Finder:
     """Asked before pytest's own finder, and knows the check files alone."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], public: Path) -> None:
         self._paths = set(paths)
+        self._public = public
 
     def find_spec(self, name: str, path: Sequence[str] | None, _: Any = None) -> ModuleSpec | None:
-        for folder in path or ():
-            file = Path(folder) / f"{name.rpartition('.')[2]}.py"
-            if file in self._paths:
+        places = [self._public] if name == PUBLIC else [Path(p) / f"{name.rpartition('.')[2]}.py" for p in path or ()]
+        for file in places:
+            if name == PUBLIC or file in self._paths:
                 return spec_from_file_location(name, file, loader=_Loader(name, str(file)))
         return None
 
 
 @contextmanager
-def counted_asserts(paths: Sequence[Path]) -> Iterator[None]:
-    """Inside, check files at `paths` are imported with their asserts counted; they are forgotten afterwards."""
-    finder: Any = _Finder(paths)
+def check_imports(paths: Sequence[Path], public: Path) -> Iterator[None]:
+    """Inside, check files at `paths` are imported with their asserts counted, and hidden checks may import from
+    `public_checks`. All are forgotten afterwards.
+    """
+    finder: Any = _Finder(paths, public)
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
-        files = set(map(str, paths))
+        files = {str(path) for path in (*paths, public)}
         for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) in files]:
             del sys.modules[name]

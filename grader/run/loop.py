@@ -89,7 +89,6 @@ class ForkingLoop:
                     self._take(result)
                 self._reap()
                 finished = self._wait()
-            self._reap(wait=True)
         except BaseException as error:
             self.error = error
             for marker in list(self._markers.values()):
@@ -97,6 +96,7 @@ class ForkingLoop:
                 os.waitpid(marker.pid, 0)
         finally:
             self._selector.close()
+            self._reap(wait=True)
         return True
 
     def _rehearse(self, session: pytest.Session) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.errors import UsageError
-from grader.run.counting import counted_asserts
+from grader.run.counting import check_imports
 from grader.run.plugin import Checks, declared
 
 
@@ -26,7 +26,7 @@ def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: b
     autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
-        with counted_asserts(files):
+        with check_imports(files, assignment.public_checks):
             pytest.main(["-c", os.devnull, *options, *map(str, files)], plugins=list(plugins))
     finally:
         os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")

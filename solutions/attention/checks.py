@@ -1,51 +1,10 @@
 """The rest of how the attention assignment is graded: other sizes, and what one example cannot show."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
+from public_checks import attend, settings, shared_out, well_formed
 
 from grader.checks import check, close, gradients, leaves_unchanged, twins
-
-
-def settings(n_embd, n_head, attn_pdrop=0.0, hidden_pdrop=0.0):
-    """A TransformerConfig for a layer of this width and this many heads."""
-    return SimpleNamespace(
-        vocab_size=10,
-        block_size=16,
-        n_embd=n_embd,
-        n_head=n_head,
-        n_layer=1,
-        embd_pdrop=0.0,
-        attn_pdrop=attn_pdrop,
-        hidden_pdrop=hidden_pdrop,
-    )
-
-
-def well_formed(tensor, shape, what):
-    """Say in words when `tensor` is no tensor of finite floats of this shape."""
-    assert isinstance(tensor, torch.Tensor), f"{what} should be a tensor, not {type(tensor).__name__}"
-    found, expected = tuple(tensor.shape), tuple(shape)
-    assert found == expected, f"{what} has shape {found}, and it should have {expected}"
-    assert tensor.dtype is torch.float32, f"{what} holds {tensor.dtype}; the inputs were torch.float32"
-    assert tensor.isfinite().all(), f"{what} holds values that are infinite or not a number (NaN)"
-
-
-def attend(side, q, k, v, *mask):
-    """Return output and weights of `attention`, or say in words what is wrong with their form."""
-    answer = side.attention(q, k, v, *mask)
-    pair = isinstance(answer, (tuple, list)) and len(answer) == 2
-    assert pair, "attention should return two tensors: the output, then the weights"
-    output, weights = answer
-    well_formed(output, (*q.shape[:-1], v.size(-1)), "the output")
-    well_formed(weights, (*q.shape[:-1], k.size(-2)), "the tensor of weights")
-    return output, weights
-
-
-def shared_out(free, mask):
-    """The weights `free` of no mask, as they should be under `mask`: none for hidden keys, and each row sums to one."""
-    seen = free * mask  # (B, H, Tq, Tk)
-    return seen / seen.sum(dim=-1, keepdim=True).clamp_min(1e-30)
 
 
 def nudged(tensors, position, step):
