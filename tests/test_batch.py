@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.errors import UsageError
+from grader.errors import GraderError, UsageError
 from grader.intake.collect import entries
 from grader.records import Outcome, Result, Status
 from grader.run.batch import grade_batch
@@ -278,3 +278,15 @@ def test_hidden_checks_may_need_public_ones(course: Course) -> None:
     assert results["right.py"].score == 10
     assert by_id(results["wrong.py"])["input"].status is Outcome.SKIPPED
     assert len(results["right.py"].checks) == 6
+
+
+def test_settings_for_another_pytest_do_not_reach_this_one(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option -k nothing")
+    monkeypatch.setenv("PYTEST_PLUGINS", "no_such_plugin")
+    assert course.grade_one(PERFECT).score == 10
+
+
+def test_a_pytest_that_does_not_start_is_our_fault(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest.main", lambda *_, **__: pytest.ExitCode.USAGE_ERROR)
+    with pytest.raises(GraderError, match="did not run"):
+        course.grade_one(PERFECT)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import Assignment
-from grader.errors import UsageError
+from grader.errors import GraderError, UsageError
 from grader.run.counting import check_imports
 from grader.run.plugin import Checks, declared
+
+_AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 
 
 def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: bool) -> None:
@@ -23,15 +25,18 @@ def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: b
     off += ["unraisableexception", "threadexception"]
     options = ["-s", "--noconftest", "--assert=plain", "--import-mode=importlib", f"--rootdir={assignment.root}"]
     options += [word for name in off for word in ("-p", f"no:{name}")]
-    autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    # Settings meant for a pytest run of the user's own must not reach this one.
+    theirs = {name: os.environ.pop(name) for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS") if name in os.environ}
+    autoload = os.environ.get(_AUTOLOAD)
+    os.environ[_AUTOLOAD] = "1"
     try:
         with check_imports(files, assignment.public_checks):
-            pytest.main(["-c", os.devnull, *options, *map(str, files)], plugins=list(plugins))
+            code = pytest.main(["-c", os.devnull, *options, *map(str, files)], plugins=list(plugins))
     finally:
-        os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-        if autoload is not None:
-            os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = autoload
+        del os.environ[_AUTOLOAD]
+        os.environ.update(theirs if autoload is None else {**theirs, _AUTOLOAD: autoload})
+    if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+        raise GraderError(f"pytest did not run the checks (its exit code was {int(code)})")
 
 
 def check_files(assignment: Assignment, *, hidden: bool) -> Sequence[Path]:
