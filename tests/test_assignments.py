@@ -88,19 +88,14 @@ def test_the_recorded_answers_are_those_of_the_solution(assignment: Assignment, 
     assert all(check.points == 0 for check in results["wrong"])
 
 
-def test_fixed_tensors_come_from_their_script(assignment: Assignment) -> None:
-    before = {p: load_file(p) for p in (assignment.public_tensors, assignment.hidden_tensors)}
-    contents = {path: path.read_bytes() for path in before}
-    namespace: dict[str, object] = {"__name__": "__main__", "__file__": str(assignment.make_tensors)}
-    try:
-        exec(compile(assignment.make_tensors.read_text(), str(assignment.make_tensors), "exec"), namespace)
-        for path, tensors in before.items():
-            again = load_file(path)
-            assert again.keys() == tensors.keys()
-            assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
-    finally:
-        for path, data in contents.items():
-            path.write_bytes(data)
+def test_fixed_tensors_come_from_their_script(assignment: Assignment, tmp_path: Path) -> None:
+    script = assignment.make_tensors
+    namespace: dict[str, object] = {"__name__": "__main__", "__file__": str(tmp_path / script.name)}
+    exec(compile(script.read_text(), str(script), "exec"), namespace)
+    for path in (assignment.public_tensors, assignment.hidden_tensors):
+        kept, made = load_file(path), load_file(tmp_path / path.name)
+        assert kept.keys() == made.keys()
+        assert all(torch.equal(made[name], tensor) for name, tensor in kept.items())
 
 
 def test_nothing_hidden_lies_among_what_students_see(assignment: Assignment) -> None:

@@ -290,3 +290,20 @@ def test_a_pytest_that_does_not_start_is_our_fault(course: Course, monkeypatch: 
     monkeypatch.setattr("pytest.main", lambda *_, **__: pytest.ExitCode.USAGE_ERROR)
     with pytest.raises(GraderError, match="did not run"):
         course.grade_one(PERFECT)
+
+
+def test_an_interrupted_run_leaves_nothing_behind(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    course.submit(a=PERFECT, b=PERFECT.replace("return x + x", "while True: pass"))
+
+    def stop(result: Result, reused: bool) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grade_batch(course.assignment, entries([course.folder / "in"], "twice"), course.folder / "out", on_result=stop)
+    assert list(scratch.iterdir()) == []
+    assert (course.folder / "out" / "a" / "record.json").is_file()

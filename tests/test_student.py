@@ -40,7 +40,7 @@ def load(course: Course, warm: Warm) -> Iterator[Load]:
 
     def start(source: str) -> StudentPort:
         bundle = Bundle({"twice.py": source.encode()}, "twice.py", ())
-        folders = holder.enter_context(staged(bundle, course.assignment))
+        folders = holder.enter_context(staged(bundle, course.assignment, warm))
         port = StudentPort(warm, course.assignment, folders, "twice.py")
         ports.append(port)
         port.load()

@@ -14,6 +14,7 @@ from grader.checks.evidence import CheckError, CheckFailed, compared
 from grader.checks.picture import draw
 from grader.errors import Fault, StudentError
 from grader.text import clean
+from grader.wire.proxy import Remote
 
 # Two correct float32 attentions that sum in another order differ by a few rounding steps of the largest value; 256
 # steps leave
@@ -95,6 +96,8 @@ def _kind(value: object) -> str:
         return clean(repr(value), 200)
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, Remote):
+        return "an object that is no tensor, number, string or container of them"
     return f"a {clean(type(value).__name__, 60)}"
 
 

@@ -43,7 +43,7 @@ class Desk(ExitStack):
         warm = Warm(assignment.forbidden)
         self.callback(warm.close)
         bundle = read(Entry(submission.name, "desk", submission), assignment.name, one=True)
-        folders = self.enter_context(staged(bundle, assignment))
+        folders = self.enter_context(staged(bundle, assignment, warm))
         port = StudentPort(warm, assignment, folders, bundle.main)
         self.callback(port.close)
         port.load()

@@ -92,7 +92,7 @@ def mark(
     What is to be put away afterwards is left to `stack`: nobody need wait for it.
     """
     started = time.monotonic()
-    folders = stack.enter_context(staged(bundle, assignment))
+    folders = stack.enter_context(staged(bundle, assignment, warm))
     port = StudentPort(warm, assignment, folders, bundle.main, number=number)
     stack.callback(port.close)
     checks.begin(port)
@@ -132,10 +132,10 @@ def _too_long(*_: object) -> NoReturn:
 
 
 @contextmanager
-def staged(bundle: Bundle, assignment: Assignment) -> Iterator[Folders]:
+def staged(bundle: Bundle, assignment: Assignment, warm: Warm) -> Iterator[Folders]:
     """The submission's files, and the modules the assignment provides, in folders of their own."""
     provided = {path.name: path.read_bytes() for path in assignment.provided_files if path.name not in bundle.files}
-    with Folders() as folders:
+    with warm.folders() as folders:
         stage(replace(bundle, files={**bundle.files, **provided}), folders.source)
         yield folders
 

@@ -140,6 +140,9 @@ class Warm:
         theirs.close()
         ours.send(json.dumps({"forbidden": list(forbidden), "uid": _FIRST_UID}).encode())
         self._hello: dict[str, Any] = {}
+        # All that submissions leave lies below one folder, which goes with this process whatever became of a marker.
+        self._scratch = tempfile.TemporaryDirectory(prefix="torchgrade.", dir=_passable(), ignore_cleanup_errors=True)
+        Path(self._scratch.name).chmod(0o711)  # another user id must be able to pass through, not to look around
 
     def ready(self) -> dict[str, Any]:
         """Wait until it can fork; return what it said of itself."""
@@ -197,15 +200,23 @@ class Warm:
             self._process.wait()
         if self._process.stderr:
             self._process.stderr.close()
+        for left in Path(self._scratch.name).glob("*/work"):  # of a marker that was killed
+            with suppress(OSError):
+                _flatten(left)
+        self._scratch.cleanup()
+
+    def folders(self) -> Folders:
+        """Private folders for one submission."""
+        return Folders(Path(self._scratch.name))
 
 
 class Folders:
     """The private folder of one submission: `source` to read, `work` to write. Gone afterwards, links not followed."""
 
-    def __init__(self) -> None:
-        self._holder = tempfile.TemporaryDirectory(prefix="torchgrade.", dir=_passable(), ignore_cleanup_errors=True)
+    def __init__(self, scratch: Path) -> None:
+        self._holder = tempfile.TemporaryDirectory(prefix="s", dir=scratch, ignore_cleanup_errors=True)
         self._base = Path(self._holder.name)
-        self._base.chmod(0o711)  # another user id must be able to pass through, not to look around
+        self._base.chmod(0o711)
         self.source, self.work = self._base / "source", self._base / "work"
         self.source.mkdir(mode=0o755)
         self.work.mkdir(mode=0o700)
@@ -246,7 +257,7 @@ def _passable() -> Path:
 
 def examine(warm: Warm) -> Protection:
     """Try each forbidden act in a locked, throw-away child and say what happened."""
-    with Folders() as folders, tempfile.TemporaryDirectory(prefix="torchgrade.") as own:
+    with warm.folders() as folders, tempfile.TemporaryDirectory(prefix="torchgrade.") as own:
         secret = Path(own) / "answers"
         secret.write_text("secret")
         with socket.create_server(("127.0.0.1", 0)) as server:

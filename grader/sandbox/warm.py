@@ -78,6 +78,8 @@ class WarmProcess:
     def run(self) -> None:
         """Serve until every marker and the grader are gone."""
         while True:
+            if self._spare is None:  # forked here, where nothing of the last submission lies on the stack
+                self._spare = self._fork()
             for key, _ in self._selector.select(_TICK if self._children else None):
                 if key.data is None:
                     if not self._spawn():
@@ -101,12 +103,12 @@ class WarmProcess:
             gc.freeze()
             self._notebooks = True
         spare, line = self._spare or self._fork()
+        self._spare = None
         socket.send_fds(line, [message], [wire, output])
         line.close()
         os.close(wire)
         os.close(output)
         self._adopt(spare, request, socket.socket(fileno=life))
-        self._spare = self._fork()  # while that one works
         return True
 
     def _fork(self) -> tuple[int, socket.socket]:
@@ -114,17 +116,17 @@ class WarmProcess:
         threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - counting only
         if threads != 1:
             raise RuntimeError(f"the warm process has {threads} threads and must not fork")
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
-            line = os.dup2(theirs.fileno(), 3)
+            line = os.dup2(far.fileno(), 3)
             os.closerange(4, 65536)
             message, descriptors, _, _ = socket.recv_fds(socket.socket(fileno=line), 1 << 18, 2)
             if not message:
                 os._exit(0)
             become_student(json.loads(message), *descriptors)
-        theirs.close()
-        return pid, ours
+        far.close()
+        return pid, near
 
     def _drop_spare(self) -> None:
         if self._spare is not None:
