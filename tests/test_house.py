@@ -18,7 +18,7 @@ MODULE_LINES = 280  # about 250 is the aim
 FUNCTION_LINES = 45  # about 40 is the aim
 # Of code, without comments and docstrings. The core locks, carries, runs and compares; around it stand the rooms
 # that read what was handed in, write reports and talk to people.
-CORE_LINES, ALL_LINES = 4000, 6600
+CORE_LINES, ALL_LINES = 4100, 6700
 CORE = {"wire", "sandbox", "checks", "run", "errors.py", "text.py", "records.py", "assignment.py"}
 
 # Written apart, so that this file does not name them itself.

@@ -16,7 +16,8 @@ from grader.intake.collect import Bundle, stage
 from grader.records import CheckResult, Outcome, Result, Status, Visibility
 from grader.run.plugin import Checks
 from grader.run.student import StudentPort, missing
-from grader.sandbox.launch import Folders, Warm
+from grader.sandbox.folders import Folders
+from grader.sandbox.launch import Warm
 from grader.sandbox.limits import footprint
 from grader.text import clean
 

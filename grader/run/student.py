@@ -13,7 +13,8 @@ from grader.assignment import Assignment
 from grader.errors import Fault, GraderError, StudentError
 from grader.intake.source import nearest
 from grader.records import Limits
-from grader.sandbox.launch import Ending, Folders, Life, Warm
+from grader.sandbox.folders import Folders
+from grader.sandbox.launch import Ending, Life, Warm
 from grader.text import clean
 from grader.wire.frames import WireClosedError, WireTimeoutError
 from grader.wire.values import Handle, WireError

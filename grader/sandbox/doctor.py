@@ -31,10 +31,17 @@ class Protection:
     advice: str | None
 
 
-def assess(outcome: Mapping[str, tuple[bool, str]], *, distinct_uid: bool, landlock_abi: int) -> Protection:
-    """Judge what `probe.attempts` returned from a locked child. An act that was not tried counts as not refused."""
+def assess(
+    outcome: Mapping[str, tuple[bool, str]], *, distinct_uid: bool, landlock_abi: int, readable: Iterable[str] = ()
+) -> Protection:
+    """Judge what `probe.attempts` returned from a locked child. An act that was not tried counts as not refused.
+
+    `readable` are the library folders that every child may read: no solutions may lie in them.
+    """
     tried = {title: outcome.get(title, (False, "not tried")) for title in ACTS}
     probes = [Probe(title, bool(blocked), detail) for title, (blocked, detail) in tried.items()]
+    shown = exposed(readable)
+    probes.append(Probe("find solutions among the libraries", not shown, shown[0] if shown else "there are none"))
     missing = tuple(probe.title for probe in probes if not probe.ok)
     level: Level = (
         "LIMITS" if len(missing) >= len(ACTS) - 1 else "PARTIAL"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import secrets
 import select
-import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -24,6 +20,8 @@ from typing import Any
 from grader.errors import GraderError
 from grader.records import Limits
 from grader.sandbox.doctor import Protection, assess
+from grader.sandbox.folders import Folders, flatten, passable
+from grader.sandbox.lock import system_paths
 from grader.wire.frames import Stream
 from grader.wire.values import WireError
 
@@ -141,7 +139,7 @@ class Warm:
         ours.send(json.dumps({"forbidden": list(forbidden), "uid": _FIRST_UID}).encode())
         self._hello: dict[str, Any] = {}
         # All that submissions leave lies below one folder, which goes with this process whatever became of a marker.
-        self._scratch = tempfile.TemporaryDirectory(prefix="torchgrade.", dir=_passable(), ignore_cleanup_errors=True)
+        self._scratch = tempfile.TemporaryDirectory(prefix="torchgrade.", dir=passable(), ignore_cleanup_errors=True)
         Path(self._scratch.name).chmod(0o711)  # another user id must be able to pass through, not to look around
 
     def ready(self) -> dict[str, Any]:
@@ -202,57 +200,12 @@ class Warm:
             self._process.stderr.close()
         for left in Path(self._scratch.name).glob("*/work"):  # of a marker that was killed
             with suppress(OSError):
-                _flatten(left)
+                flatten(left)
         self._scratch.cleanup()
 
     def folders(self) -> Folders:
         """Private folders for one submission."""
         return Folders(Path(self._scratch.name))
-
-
-class Folders:
-    """The private folder of one submission: `source` to read, `work` to write. Gone afterwards, links not followed."""
-
-    def __init__(self, scratch: Path) -> None:
-        self._holder = tempfile.TemporaryDirectory(prefix="s", dir=scratch, ignore_cleanup_errors=True)
-        self._base = Path(self._holder.name)
-        self._base.chmod(0o711)
-        self.source, self.work = self._base / "source", self._base / "work"
-        self.source.mkdir(mode=0o755)
-        self.work.mkdir(mode=0o700)
-
-    def __enter__(self) -> Folders:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.renew()
-        self._holder.cleanup()
-
-    def renew(self) -> None:
-        """Empty `work`: a process finds nothing of the one before it."""
-        with suppress(OSError):
-            _flatten(self.work)
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(mode=0o700, exist_ok=True)
-
-
-def _flatten(folder: Path) -> None:
-    """Leave no folder inside a folder inside `folder`: a recursive removal cannot take deep ones."""
-    taken, moved, places = secrets.token_hex(8), itertools.count(), [folder]
-    while places:
-        for entry in list(places.pop().iterdir()):
-            if entry.is_dir() and not entry.is_symlink():
-                entry.chmod(0o700)
-                places.append(entry.rename(folder / f"{taken}.{next(moved)}"))
-
-
-def _passable() -> Path:
-    """The folder for temporary files, or the first usual one that another user id can pass through."""
-    usual = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
-    for folder in usual:
-        if folder.is_dir() and all(step.stat().st_mode & stat.S_IXOTH for step in (folder, *folder.resolve().parents)):
-            return folder
-    return usual[0]
 
 
 def examine(warm: Warm) -> Protection:
@@ -275,4 +228,9 @@ def examine(warm: Warm) -> Protection:
                 outcome = answer["value"]  # type: ignore[index]
             life.end()
     hello = warm.ready()
-    return assess(outcome, distinct_uid=hello["other_user"], landlock_abi=hello["landlock"])
+    return assess(
+        outcome,
+        distinct_uid=hello["other_user"],
+        landlock_abi=hello["landlock"],
+        readable=system_paths(),
+    )
