@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from grader.checks import check, close, raises, twins
+from grader.checks import check, close, kind, raises, twins
 
 
 def settings(n_embd, n_head, attn_pdrop=0.0, hidden_pdrop=0.0):
@@ -24,7 +24,7 @@ def settings(n_embd, n_head, attn_pdrop=0.0, hidden_pdrop=0.0):
 
 def well_formed(tensor, shape, what):
     """Say in words when `tensor` is no tensor of finite floats of this shape."""
-    assert isinstance(tensor, torch.Tensor), f"{what} should be a tensor, not {type(tensor).__name__}"
+    assert isinstance(tensor, torch.Tensor), f"{what} should be a tensor, not {kind(tensor)}"
     found, expected = tuple(tensor.shape), tuple(shape)
     assert found == expected, f"{what} has shape {found}, and it should have {expected}"
     assert tensor.dtype is torch.float32, f"{what} holds {tensor.dtype}; the inputs were torch.float32"

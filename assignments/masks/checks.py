@@ -2,13 +2,13 @@
 
 import torch
 
-from grader.checks import check, equal
+from grader.checks import check, equal, kind
 
 
 def tensor_of(result: object, name: str) -> torch.Tensor:
     """Return `result`, which has to be a tensor."""
     assert isinstance(result, torch.Tensor), (
-        f"{name} returned no tensor but {type(result).__name__}; is there a return, and is the mask a torch.Tensor?"
+        f"{name} returned no tensor but {kind(result)}; is there a return, and is the mask a torch.Tensor?"
     )
     return result
 

@@ -1,9 +1,9 @@
 """Everything a check file imports. See `docs/instructors.md`."""
 
-from grader.checks.compare import close, equal, raises
+from grader.checks.compare import close, equal, kind, raises
 from grader.checks.declare import check, mistake
 from grader.checks.transplant import twins
 from grader.checks.unchanged import leaves_unchanged
 from grader.wire.proxy import gradients
 
-__all__ = ["check", "close", "equal", "gradients", "leaves_unchanged", "mistake", "raises", "twins"]
+__all__ = ["check", "close", "equal", "gradients", "kind", "leaves_unchanged", "mistake", "raises", "twins"]

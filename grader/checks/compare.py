@@ -42,7 +42,7 @@ def close(actual: Any, expected: Any, what: str = "output", *, rtol: float | Non
         _same_values(actual, expected, what, rtol)
     elif isinstance(expected, float):
         if type(actual) not in (int, float):
-            raise CheckFailed(f"{what} should be a number; yours is {_kind(actual)}")
+            raise CheckFailed(f"{what} should be a number; yours is {kind(actual)}")
         wanted = torch.tensor(expected, dtype=torch.float64)
         _same_values(torch.tensor(float(actual), dtype=torch.float64), wanted, what, 1e-6 if rtol is None else rtol)
     else:
@@ -67,12 +67,12 @@ def equal(actual: Any, expected: Any, what: str = "result", *, any_dtype: bool =
         return
     compared()
     if type(actual) is not type(expected) or actual != expected:
-        raise CheckFailed(f"{what} should be {clean(repr(expected), 200)}; yours is {_kind(actual)}")
+        raise CheckFailed(f"{what} should be {clean(repr(expected), 200)}; yours is {kind(actual)}")
 
 
 @contextmanager
-def raises(kind: type[Exception], why: str) -> Iterator[None]:
-    """Pass when the student's code inside raises `kind`. `why` completes "... should raise ValueError".
+def raises(error_type: type[Exception], why: str) -> Iterator[None]:
+    """Pass when the student's code inside raises `error_type`. `why` completes "... should raise ValueError".
 
     Raises CheckFailed when it raises something else, or nothing.
     """
@@ -82,14 +82,15 @@ def raises(kind: type[Exception], why: str) -> Iterator[None]:
         compared()
         if error.fault not in (Fault.RAISED, Fault.MISSING, Fault.EXITED):
             raise
-        if kind.__name__ in (error.exception or "").split():
+        if error_type.__name__ in (error.exception or "").split():
             return
-        raise CheckFailed(f"{why} should raise {kind.__name__}; instead {error.message}") from None
+        raise CheckFailed(f"{why} should raise {error_type.__name__}; instead {error.message}") from None
     compared()
-    raise CheckFailed(f"{why} should raise {kind.__name__}, but nothing was raised")
+    raise CheckFailed(f"{why} should raise {error_type.__name__}, but nothing was raised")
 
 
-def _kind(value: object) -> str:
+def kind(value: object) -> str:
+    """What `value` is, in words for a sentence: "a list of 2", "a tensor of shape (3, 4)", "None"."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     if value is None or type(value) in (bool, int, float, str):
@@ -103,7 +104,7 @@ def _kind(value: object) -> str:
 
 def _same_length(actual: Any, expected: Any, what: str) -> None:
     if not isinstance(actual, (tuple, list)) or len(actual) != len(expected):
-        raise CheckFailed(f"{what} should hold {len(expected)} values; yours is {_kind(actual)}")
+        raise CheckFailed(f"{what} should hold {len(expected)} values; yours is {kind(actual)}")
     if not expected:
         raise CheckError(f"{what}: an empty expectation compares nothing")
 
@@ -111,7 +112,7 @@ def _same_length(actual: Any, expected: Any, what: str) -> None:
 def _same_keys(actual: Any, expected: Any, what: str) -> None:
     if not isinstance(actual, dict) or set(actual) != set(expected):
         raise CheckFailed(
-            f"{what} should be a dict with the keys {clean(sorted(map(str, expected)), 200)}; yours is {_kind(actual)}"
+            f"{what} should be a dict with the keys {clean(sorted(map(str, expected)), 200)}; yours is {kind(actual)}"
         )
     if not expected:
         raise CheckError(f"{what}: an empty expectation compares nothing")
@@ -121,7 +122,7 @@ def _same_form(actual: Any, expected: torch.Tensor, what: str) -> None:
     if actual is None:
         raise CheckFailed(f"{what} is None where a tensor of shape {tuple(expected.shape)} is expected")
     if not isinstance(actual, torch.Tensor):
-        raise CheckFailed(f"{what} should be a tensor of shape {tuple(expected.shape)}; yours is {_kind(actual)}")
+        raise CheckFailed(f"{what} should be a tensor of shape {tuple(expected.shape)}; yours is {kind(actual)}")
     if actual.shape == expected.shape:
         return
     words = f"{what} has shape {tuple(actual.shape)}; {tuple(expected.shape)} is expected"
