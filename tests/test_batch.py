@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.assignment import load_assignment
 from grader.errors import GraderError, UsageError
 from grader.intake.collect import entries
 from grader.records import Outcome, Result, Status
@@ -307,3 +308,13 @@ def test_an_interrupted_run_leaves_nothing_behind(
         grade_batch(course.assignment, entries([course.folder / "in"], "twice"), course.folder / "out", on_result=stop)
     assert list(scratch.iterdir()) == []
     assert (course.folder / "out" / "a" / "record.json").is_file()
+
+
+def test_the_due_date_is_said_for_people(course: Course) -> None:
+    path = course.assignment.settings
+    path.write_text(path.read_text() + "due: 2027-02-05T23:59:00+01:00\n")
+    course.submit(a=PERFECT)
+    grade_batch(
+        load_assignment(course.folder, "twice"), entries([course.folder / "in"], "twice"), course.folder / "out"
+    )
+    assert "due 5 February 2027, 23:59 (UTC+0100)" in (course.folder / "out" / "class.html").read_text()

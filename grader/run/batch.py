@@ -163,7 +163,8 @@ def write_reports(head: Heading, results: Sequence[Result], store: Store) -> Non
 
 def heading(assignment: Assignment) -> Heading:
     """What stands above every report of `assignment`."""
-    return Heading(assignment.name, assignment.title, assignment.due.isoformat() if assignment.due else None)
+    due = f"{assignment.due:%d %B %Y, %H:%M (UTC%z)}".lstrip("0") if assignment.due else None
+    return Heading(assignment.name, assignment.title, due)
 
 
 def environment() -> str:
