@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,22 @@ def test_a_function_that_loops_is_not_tried_for_ever(load: Load) -> None:
         with pytest.raises(StudentError, match=words):
             root(port).loop()
     assert root(port).twice(2) == 4
+
+
+def test_processor_time_is_counted_over_all_of_its_processes(course: Course, warm: Warm) -> None:
+    limits = replace(course.assignment.limits, cpu_seconds=1)
+    assignment = replace(course.assignment, limits=limits)
+    burn = "import os, time\ndef burn():\n    while time.process_time() < 0.7: pass\n    os._exit(0)\n"
+    with staged(Bundle({"twice.py": burn.encode()}, "twice.py", ()), assignment, warm) as folders:
+        port = StudentPort(warm, assignment, folders, "twice.py")
+        port.load()
+        for _ in range(2):
+            with pytest.raises(StudentError, match="ended its process"):
+                root(port).burn()
+        with pytest.raises(StudentError, match="processor time") as caught:
+            root(port).burn()
+        port.close()
+    assert caught.value.fault is Fault.TIMEOUT
 
 
 def test_a_killed_student_process_is_told_as_such(load: Load) -> None:

@@ -58,6 +58,8 @@ class StudentPort:
             raise StudentError(
                 Fault.CRASHED, "your code ended its process too often; the remaining checks were not run"
             )
+        if self._cpu >= self._limits.cpu_seconds:
+            raise _worked_too_long(self._limits)
         self._starts += 1
         self.released.clear()
         self._renew()
@@ -192,19 +194,19 @@ def died(ending: Ending, limits: Limits) -> StudentError:
         return StudentError(Fault.BLOCKED, f"your code wrote more than {limits.disk_mb} MiB of files and was stopped")
     match ending.signal:
         case signal.SIGXCPU:
-            return StudentError(
-                Fault.TIMEOUT, f"your code used more than {limits.cpu_seconds} seconds of processor time"
-            )
+            return _worked_too_long(limits)
         case signal.SIGKILL if ending.cpu >= limits.cpu_seconds:
-            return StudentError(
-                Fault.TIMEOUT, f"your code used more than {limits.cpu_seconds} seconds of processor time"
-            )
+            return _worked_too_long(limits)
         case signal.SIGSYS:
             return StudentError(Fault.BLOCKED, "your code tried something that the grader's lock does not allow")
         case 0:
             return StudentError(Fault.CRASHED, "your code ended its process (os._exit, perhaps) instead of returning")
     name = signal.strsignal(ending.signal) or f"signal {ending.signal}"
     return StudentError(Fault.CRASHED, f"your code crashed its process ({name})")
+
+
+def _worked_too_long(limits: Limits) -> StudentError:
+    return StudentError(Fault.TIMEOUT, f"your code used more than {limits.cpu_seconds} seconds of processor time")
 
 
 def missing(names: tuple[str, ...], found: Mapping[str, str]) -> StudentError:

@@ -153,7 +153,7 @@ class WarmProcess:
         self._selector.unregister(child.pidfd)
         with suppress(KeyError):
             self._selector.unregister(child.life)
-        report = {"status": status, "why": child.why, "cpu": usage.ru_utime + usage.ru_stime, "rss_kb": usage.ru_maxrss}
+        report = {"status": status, "why": child.why, "cpu": usage.ru_utime + usage.ru_stime}
         with suppress(OSError):  # nobody may be listening any more
             child.life.send(json.dumps(report).encode())
         child.life.close()
