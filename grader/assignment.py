@@ -17,7 +17,7 @@ from grader.intake.source import nearest
 from grader.records import Limits
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\*?")  # a star stands for the rest of a name: torch.nn.Transformer*
-KEYS = ("title", "names", "points", "forbidden", "limits", "due", "provided")
+KEYS = ("title", "names", "parts", "points", "forbidden", "limits", "due", "provided")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Assignment:
     name: str
     title: str
     names: tuple[str, ...]  # what a submission must define
+    parts: tuple[str, ...]  # what it brings along from earlier assignments: graded there, and not again here
     forbidden: tuple[str, ...]  # dotted calls that are not allowed
     limits: Limits
     due: datetime | None  # always with a time zone
@@ -135,6 +136,7 @@ def load_assignment(root: Path, name: str) -> Assignment:
         name=name,
         title=reader.text("title"),
         names=reader.identifiers("names"),
+        parts=reader.identifiers("parts") if "parts" in data else (),
         forbidden=reader.dotted("forbidden"),
         limits=reader.limits("limits"),
         due=reader.moment("due"),

@@ -63,7 +63,8 @@ def equal(actual: Any, expected: Any, what: str = "result", *, any_dtype: bool =
             raise CheckError(f"{what}: the expected tensor is empty, so nothing would be compared")
         compared()
         if not torch.equal(left, right):
-            raise CheckFailed(_differences(left, right, left != right, what, None), draw(left, right, what))
+            words = _differences(left, right, left != right, what, None)
+            raise CheckFailed(words, draw(left, right, what), pair=(left, right))
         return
     compared()
     if type(actual) is not type(expected) or actual != expected:
@@ -152,9 +153,11 @@ def _same_values(actual: torch.Tensor, expected: torch.Tensor, what: str, rtol: 
     scale = right.abs().max().item() or 1.0
     step = torch.finfo(expected.dtype).eps
     allowed = (_STEPS * step if rtol is None else rtol) * (right.abs() + scale) / 2
-    wrong = ~((left - right).abs() <= allowed)  # NaN is never within the allowance
+    gap = (left - right).abs()
+    wrong = ~(gap <= allowed)  # NaN is never within the allowance
     if wrong.any():
-        raise CheckFailed(_differences(left, right, wrong, what, scale * step), draw(left, right, what))
+        words = _differences(left, right, wrong, what, scale * step)
+        raise CheckFailed(words, draw(left, right, what), pair=(left, right), ratio=(gap / allowed).max().item())
 
 
 def _differences(left: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor, what: str, step: float | None) -> str:

@@ -7,17 +7,35 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+import torch
+
 from grader.errors import GraderError
 from grader.records import Picture
 
 
 class CheckFailed(AssertionError):  # noqa: N818 - it reads as what it is
-    """A comparison did not hold. `message` is a sentence for the student."""
+    """A comparison did not hold. `message` is a sentence for the student.
 
-    def __init__(self, message: str, picture: Picture | None = None) -> None:
+    `pair` are the student's tensor and the expected one, of one shape, where two tensors were compared; `ratio` is the
+    largest difference over the largest that would have passed; `earned` is the share, 0 to 1, that the check earns
+    all the same when it is marked `partial`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        picture: Picture | None = None,
+        *,
+        pair: tuple[torch.Tensor, torch.Tensor] | None = None,
+        ratio: float | None = None,
+        earned: float = 0.0,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.picture = picture
+        self.pair = pair
+        self.ratio = ratio
+        self.earned = earned
 
 
 class CheckError(GraderError):

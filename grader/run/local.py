@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,9 +15,10 @@ import torch
 from grader.assignment import Assignment
 from grader.checks.declare import MISTAKE, Mistake
 from grader.checks.evidence import CheckError
-from grader.errors import Fault, StudentError, UsageError
+from grader.errors import Fault, GraderError, StudentError, UsageError
 from grader.text import clean
 from grader.wire.host import Host, Raised
+from grader.wire.proxy import answer_lent
 
 
 class LocalPort:
@@ -26,15 +28,17 @@ class LocalPort:
 
     def __init__(self, namespace: Mapping[str, object], *, as_student: bool = False) -> None:
         self._namespace = namespace
-        self._host = Host(namespace)
+        self._host = Host(namespace, partial(answer_lent, self))
         self._as_student = as_student
         self._seed = 0
         self.epoch = 0
         self.released: list[int] = []
+        self.lent: list[Callable[[Any], object]] = []
 
     def reseed(self, seed: int) -> None:
-        """Start the random numbers of the next calls at `seed`."""
+        """Start the random numbers of the next calls at `seed`. A check begins, and what was lent is given back."""
         self._seed = seed
+        self.lent.clear()
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Do `op` here, on copies of the tensors and apart from the check's own random numbers."""
@@ -43,6 +47,8 @@ class LocalPort:
         try:
             with torch.random.fork_rng(devices=[]):
                 return self._host.answer(op, {**_copied(fields), "seed": self._seed, "drop": drop})
+        except (GraderError, StudentError):  # of what the check lent
+            raise
         except Exception as error:
             raised = Raised.of(error, lambda _: True)
             words = f"{raised.name}: {raised.message}"

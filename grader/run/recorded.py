@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -50,6 +52,7 @@ class RecordedPort:
         self._tape = tape
         self._left: list[tuple[bytes, bytes]] = []
         self.epoch = 0
+        self.lent: list[Callable[[Any], object]] = []  # never called: its answers are recorded
 
     def reseed(self, seed: int) -> None:
         """A check begins."""

@@ -52,7 +52,7 @@ def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> 
         os.write(2, f"the lock failed: {error!r}\n".encode(errors="replace")[:500])
         os._exit(71)
     try:
-        _serve(stream, Session(request))
+        Session(request, stream).serve()
     finally:
         os._exit(0)
 
@@ -87,12 +87,45 @@ def _stand_apart(work: str, wire_fd: int, output_fd: int) -> None:
 class Session:
     """One submission: inspected first, then run, then asked."""
 
-    def __init__(self, request: Mapping[str, Any]) -> None:
+    def __init__(self, request: Mapping[str, Any], stream: Stream) -> None:
         self._request = request
+        self._stream = stream
+        self._asked = b""  # the request that is being answered
         self._source = Path(request["source"])
         self._main = self._source / request["main"]
         self._program: Program
         self._host: Host | None = None
+
+    def serve(self) -> None:
+        """Answer until the wire is closed."""
+        while True:
+            try:
+                ident, message = self._stream.listen()
+            except WireClosedError:
+                return
+            self._reply(ident, message)
+
+    def _reply(self, ident: bytes, message: Any) -> None:
+        outer, self._asked = self._asked, ident
+        reply = _attempt(lambda: self.answer(message["op"], message["fields"]), self.is_own)
+        self._asked = outer
+        try:
+            self._stream.reply(ident, reply)
+        except (NotAValueError, WireError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+            self._stream.reply(ident, {"error": {"fault": Fault.WIRE.value, "message": clean(error, 300)}})
+
+    def _borrow(self, number: int, arguments: object) -> object:
+        """Call what the check lent. Until it answers it may ask in its turn, about what it was called with."""
+        outer = self._asked
+        self._stream.reply(outer, {"lent": {"number": number, "arguments": arguments}})
+        while True:
+            ident, message = self._stream.listen()
+            if ident == outer and isinstance(message, dict):
+                break
+            self._reply(ident, message)
+        if "value" in message:
+            return message["value"]
+        raise TypeError(message["refused"])
 
     def answer(self, op: str, fields: Mapping[str, Any]) -> object:
         """Do one act. `inspect` comes before any code of the student's has run, so its answer can be believed."""
@@ -118,7 +151,7 @@ class Session:
         module = ModuleType(self._main.stem if self._main.stem.isidentifier() else "submission")
         module.__file__ = str(self._main)
         sys.modules[module.__name__] = module
-        self._host = Host(module.__dict__)
+        self._host = Host(module.__dict__, self._borrow)
         source = self._program.source  # what was inspected is what runs
         notes: list[str] = []
         if source.kind == "py":
@@ -128,19 +161,6 @@ class Session:
             for error in run_notebook(cells, module.__dict__, str(self._main), cell_seconds=seconds)[:20]:
                 notes.append(clean(f"cell {error.cell} stopped with {error.name}: {error.message}", 300))
         return {"names": [clean(n, 100) for n in list(module.__dict__) if not n.startswith("__")][:500], "notes": notes}
-
-
-def _serve(stream: Stream, session: Session) -> None:
-    while True:
-        try:
-            ident, message = stream.listen()
-        except WireClosedError:
-            return
-        reply = _attempt(lambda m=message: session.answer(m["op"], m["fields"]), session.is_own)  # type: ignore[misc]
-        try:
-            stream.reply(ident, reply)
-        except (NotAValueError, WireError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-            stream.reply(ident, {"error": {"fault": Fault.WIRE.value, "message": clean(error, 300)}})
 
 
 def _attempt(act: Callable[[], object], is_own: Callable[[str], bool]) -> dict[str, object]:

@@ -45,20 +45,26 @@ class Stream:
         self._look = 0.0  # when to ask next whether to give up
         sock.setblocking(False)
 
-    def ask(self, message: object, expired: Callable[[], bool]) -> object:
+    def ask(
+        self, message: object, expired: Callable[[], bool], serve: Callable[[object], object] | None = None
+    ) -> object:
         """Send `message`, return the reply; `expired` is asked now and then whether to give up.
 
-        Raises WireTimeoutError, WireClosedError, or WireError for what is surplus, early, forged or malformed.
+        Before it replies the other end may ask for what this end lent it, any number of times: `serve` gives the
+        answer. Raises WireTimeoutError, WireClosedError, or WireError for what is surplus, early, forged or malformed.
         """
         if self._receive_ready() or self._received:
             raise WireError("bytes that nobody asked for")
         ident = os.urandom(16)
         self._look = time.monotonic() + _TICK
         self._send(ident, message, expired)
-        answered, value = self._receive(expired)
-        if answered != ident:
-            raise WireError("an answer to another question")
-        return value
+        while True:
+            answered, value = self._receive(expired)
+            if answered != ident:
+                raise WireError("an answer to another question")
+            if serve is None or type(value) is not dict or set(value) != {"lent"}:
+                return value
+            self._send(ident, serve(value["lent"]), expired)
 
     def listen(self) -> tuple[bytes, object]:
         """Wait for the next request; return its id and message. Raises WireClosedError at the end."""

@@ -8,6 +8,7 @@ import random
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,8 @@ from grader.wire.values import DTYPES, Handle
 _PLAIN = (type(None), bool, int, float, str, torch.dtype, Handle)
 _MAX_ITEMS = 200_000  # elements of one returned list or dict
 _MAX_TEXT = 1 << 20  # characters of one returned string
+
+Borrow = Callable[[int, object], object]  # number of a lent function and its arguments, to what it returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,11 @@ class Raised:
 
 
 class Host:
-    """Objects by number, names by path, and the acts that can be asked for: call, get, vjp, build, load."""
+    """Objects by number, names by path, and the acts that can be asked for: call, get, vjp, build, load, lend."""
 
-    def __init__(self, namespace: Mapping[str, object]) -> None:
+    def __init__(self, namespace: Mapping[str, object], borrow: Borrow | None = None) -> None:
         self._namespace = namespace
+        self._borrow = borrow
         self._objects: dict[int, object] = {}
         self._next = 0
 
@@ -81,11 +85,13 @@ class Host:
             case "load":
                 _load(target, fields["weights"])
                 return None
+            case "lend":
+                return self._keep(Borrowed(partial(self._call_lent, fields["number"]), fields["attributes"]))
         raise ValueError(f"unknown act {op!r}")
 
     def _resolve(self, target: Handle | None, path: Sequence[str]) -> Any:
         if target is None:
-            value: Any = self._namespace[path[0]]
+            value: Any = torch if path[:1] == ("torch",) else self._namespace[path[0]] if path else None
             path = path[1:]
         else:
             value = self._objects[target.number]
@@ -97,6 +103,11 @@ class Host:
         args, kwargs = self._import(fields["args"]), self._import(fields["kwargs"])
         output = self._export(target(*args, **kwargs))
         return (output, self._export((args, kwargs))) if fields.get("echo") else output
+
+    def _call_lent(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._borrow is None:
+            raise RuntimeError("nothing is lent here")
+        return self._import(self._borrow(number, self._export((args, kwargs))))
 
     def _build(self, target: Any, fields: Mapping[str, Any]) -> object:
         """Construct a module, put it in evaluation mode, say which parameters it has; None for these when it is no
@@ -168,6 +179,29 @@ class Host:
             "inputs": tuple(by_identity[id(leaf)] for leaf in leaves.values()),
             "parameters": {name: by_identity.get(id(p)) for name, p in parameters.items()},
         }
+
+
+class Borrowed(nn.Module):
+    """A function of the other side's, as a module here: what it is called with crosses, and so does what it returns.
+
+    Its one parameter is 1; floating results are multiplied by it, so that they carry a gradient's history.
+    """
+
+    def __init__(self, function: Callable[[tuple[Any, ...], dict[str, Any]], Any], attributes: dict[str, Any]) -> None:
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(()))
+        self._function = function
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Whatever the function returns for these arguments."""
+        return self._followed(self._function(args, kwargs))
+
+    def _followed(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            return value * self.one.to(value.dtype)
+        return type(value)(self._followed(item) for item in value) if isinstance(value, (tuple, list)) else value
 
 
 def _several(value: Any) -> Sequence[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 
-from grader.errors import Fault, StudentError
+from grader.errors import Fault, GraderError, StudentError
 from grader.text import clean
 from grader.wire.values import Handle
 
@@ -17,6 +17,7 @@ class Port(Protocol):
     """Whatever answers: a student's process, the reference in this process, or a recording of it."""
 
     epoch: int  # grows when the other side starts anew and its objects are gone
+    lent: list[Callable[[Any], object]]  # what a check lent to the other side, by number
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Do `op` on the other side and return its value. Raises StudentError or GraderError."""
@@ -101,6 +102,31 @@ class Remote:
         if isinstance(value, dict):
             return {k: self._in(v) for k, v in value.items()}
         return value
+
+
+def lend(side: Remote, function: Callable[..., object], **attributes: object) -> Remote:
+    """A torch module on the other side whose forward calls `function` here: a model to hand to the student's code.
+
+    `function` gets what the student's code passed, tensors as values, and sees nothing else of theirs; it returns a
+    tensor or a container of tensors. `attributes` are set on the module: `lend(student, logits_of, block_size=4)`.
+    `.train()`, `.eval()` and `.training` work; floating results carry a gradient's history.
+    """
+    port = side._port
+    port.lent.append(lambda call: function(*side._in(call[0]), **side._in(call[1])))
+    return cast("Remote", side._in(port.request("lend", {"number": len(port.lent) - 1, "attributes": attributes})))
+
+
+def answer_lent(port: Port, number: object, arguments: object) -> object:
+    """Call what was lent. Raises TypeError with words for the other side when it cannot be called so."""
+    well = type(number) is int and 0 <= number < len(port.lent)
+    if not well or type(arguments) is not tuple or len(arguments) != 2 or type(arguments[1]) is not dict:
+        raise TypeError("nothing of that kind was lent")
+    try:
+        return port.lent[cast("int", number)](arguments)
+    except (GraderError, StudentError):
+        raise
+    except Exception as error:
+        raise TypeError(f"the grader's model cannot be called like this: {clean(error, 200)}") from error
 
 
 def root(port: Port) -> Remote:
