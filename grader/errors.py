@@ -32,13 +32,22 @@ class Fault(StrEnum):
 class StudentError(Exception):
     """The student's side failed. `message` is already cleaned and fit to show to the student.
 
-    `exception` is the name of the class raised there and `line` the line in their file: evidence for words, never a
-    verdict.
+    `exception` is the name of the class raised there, followed by those it inherits from, `said` its own message and
+    `line` the line in their file: evidence for words, never a verdict.
     """
 
-    def __init__(self, fault: Fault, message: str, *, exception: str | None = None, line: int | None = None) -> None:
+    def __init__(
+        self,
+        fault: Fault,
+        message: str,
+        *,
+        exception: str | None = None,
+        said: str | None = None,
+        line: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.fault = fault
         self.message = message
         self.exception = exception
+        self.said = said
         self.line = line

@@ -83,6 +83,7 @@ class CheckResult:
     diagnosis: Diagnosis | None = None
     picture: Picture | None = None
     fault: str | None = None  # what went wrong on the student's side, where something did: `forbidden`, `timeout` ...
+    followed: tuple[str, ...] = ()  # right when judged with these parts of the student's own, which are wrong themselves
     seconds: float = 0.0
 
 
@@ -124,6 +125,7 @@ def _check_from_json(data: dict[str, Any]) -> CheckResult:
             "status": Outcome(data["status"]),
             "diagnosis": Diagnosis(**diagnosis) if diagnosis else None,
             "picture": _picture(picture) if picture else None,
+            "followed": tuple(data["followed"]),
         }
     )
 

@@ -50,6 +50,23 @@ class Evidence:
 
 
 _current: ContextVar[Evidence | None] = ContextVar("evidence", default=None)
+_trying: ContextVar[bool] = ContextVar("trying", default=False)
+
+
+@contextmanager
+def trying() -> Iterator[None]:
+    """Calls made inside look for a way to give a module its weights: they are no part of what a check asks."""
+    token = _trying.set(True)
+    try:
+        with gathering():
+            yield
+    finally:
+        _trying.reset(token)
+
+
+def is_trying() -> bool:
+    """Whether a mapping of weights is being looked for."""
+    return _trying.get()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from grader.intake.collect import entries
 from grader.intake.source import read_source
 from grader.records import CheckResult, Result
 from grader.report.shown import shown
-from grader.report.words import OUTCOMES, headline, part_of
+from grader.report.words import OUTCOMES, follow_through, headline, part_of
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,7 +108,7 @@ def _of(points: float, most: float) -> str:
 
 def _lines(check: CheckResult) -> list[str]:
     """What to read below a check that did not pass."""
-    lines = [check.message] if check.message else []
+    lines = [text for text in (check.message, follow_through(check)) if text]
     if check.diagnosis:
         lines.append(f"{check.diagnosis.title}. {check.diagnosis.hint}")
     elif check.hint:

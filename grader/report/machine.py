@@ -96,6 +96,7 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "hint": check.hint,
         "fault": check.fault,
         "diagnosis": None if found is None else {"id": found.id, "title": found.title, "hint": found.hint},
+        "followed": list(check.followed),
         "seconds": _finite(check.seconds),
     }
 

@@ -14,7 +14,7 @@ from grader.report.markup import fenced, markdown, prose
 from grader.report.overview import overview
 from grader.report.picture import largest, panels
 from grader.report.shown import Heading, groups, has_score, printed, shown
-from grader.report.words import OUTCOMES, headline, number, part_of, whole_percent
+from grader.report.words import OUTCOMES, follow_through, headline, number, part_of, whole_percent
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -64,6 +64,7 @@ def _pages() -> Environment:
     made.filters |= {
         "number": number,
         "outcome": OUTCOMES.__getitem__,
+        "follow_through": follow_through,
         "panels": panels,
         "largest": largest,
         "prose": prose,
@@ -82,6 +83,11 @@ def _notes() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"number": number, "outcome": OUTCOMES.__getitem__, "fenced": fenced}
+    made.filters |= {
+        "number": number,
+        "outcome": OUTCOMES.__getitem__,
+        "follow_through": follow_through,
+        "fenced": fenced,
+    }
     made.globals["part_of"] = part_of
     return made

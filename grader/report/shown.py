@@ -78,6 +78,7 @@ def _check(check: CheckResult) -> CheckResult:
         hint=None if passed else _prose(check.hint),
         diagnosis=None if passed else _diagnosis(check.diagnosis),
         picture=None if hidden or passed else _picture(check.picture),
+        followed=tuple(clean(name, NAME) for name in check.followed),
     )
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from grader.records import Outcome, Result, Status
+from grader.records import CheckResult, Outcome, Result, Status
 
 Tone = Literal["good", "calm", "part", "bad", "mute", "ours"]  # also the name of the icon and of the colours
 NOT_FINITE = "not a number"
@@ -88,6 +88,17 @@ def headline(result: Result) -> Words:
     if ungraded:
         advice = f"{ungraded} could not be graded: the grader's own fault, not yours. Your instructor can see it."
     return replace(words, tone="calm", meaning=meaning, advice=advice)
+
+
+def follow_through(check: CheckResult) -> str:
+    """Return why a check that failed earned its points all the same; empty where none did."""
+    if not check.followed:
+        return ""
+    names = " and ".join(f"`{name}`" for name in check.followed)
+    return (
+        f"Follow-through: your own {names} gives other results than asked, which costs points where it is checked "
+        f"itself. With your {names} in its place this part is right, and earns its points."
+    )
 
 
 def number(value: float) -> str:

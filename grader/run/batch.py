@@ -18,13 +18,15 @@ from grader.intake.collect import Bundle, Entry, read
 from grader.records import Result, Status
 from grader.report.render import render_class, render_student
 from grader.report.shown import Heading
-from grader.run.local import LocalPort, run_trusted
+from grader.run.local import LocalPort, ReferencePort, run_trusted
 from grader.run.loop import ForkingLoop
 from grader.run.marker import Blank
-from grader.run.plugin import Checks, SeededPort, fixed_tensors
+from grader.run.plugin import Checks
 from grader.run.recorded import recorded
 from grader.run.session import drive_pytest
 from grader.run.store import Store
+from grader.run.tensors import fixed_tensors
+from grader.run.trace import SeededPort
 from grader.sandbox.doctor import Protection
 from grader.sandbox.launch import Warm, examine
 
@@ -55,7 +57,7 @@ def grade_batch(
     with ExitStack() as stack:
         warm, protection = _sandbox(assignment, allow_unsandboxed=allow_unsandboxed)
         stack.callback(warm.close)
-        checks = Checks(assignment, reference, reporting=False, recorded=solution is None)
+        checks = Checks(assignment, reference, reporting=False, recorded=solution is None, explain=True)
         run = _Run(assignment, entries, one, store, on_result, protection)
         loop = ForkingLoop(assignment, warm, checks, solution, run.take, jobs)
         loop.plan(run.plan)
@@ -74,8 +76,9 @@ def grade_batch(
 def _reference(assignment: Assignment, *, public_only: bool) -> tuple[SeededPort, SeededPort | None]:
     """The solution as the reference and as the first student; for a student's own check its recorded answers do."""
     if assignment.solution.is_file():
-        names = run_trusted(assignment, assignment.solution)
-        return LocalPort(names), LocalPort(names, as_student=True)
+        reference = ReferencePort(assignment)
+        reference.specimens  # noqa: B018 - made here, they are shared with every marker
+        return reference, LocalPort(run_trusted(assignment, assignment.solution), as_student=True)
     if not public_only:
         raise UsageError(f"{assignment.solution}: grading needs the solution; students use `grader check`")
     return recorded(assignment.recorded), None
@@ -182,6 +185,7 @@ def course_digest(assignment: Assignment) -> str:
         assignment.public_checks,
         assignment.hidden_checks,
         assignment.solution,
+        assignment.mistakes,
         assignment.public_tensors,
         assignment.hidden_tensors,
         *assignment.provided_files,

@@ -8,10 +8,11 @@ from pathlib import Path
 from grader.assignment import Assignment
 from grader.errors import UsageError
 from grader.intake.collect import Entry, read
-from grader.run.local import LocalPort, run_trusted
+from grader.run.local import LocalPort, ReferencePort, run_trusted
 from grader.run.marker import staged
-from grader.run.plugin import Checks, fixed_tensors
+from grader.run.plugin import Checks
 from grader.run.student import StudentPort
+from grader.run.tensors import fixed_tensors
 from grader.sandbox.launch import Warm
 
 
@@ -31,7 +32,7 @@ class Desk(ExitStack):
             raise UsageError(
                 f"{assignment.solution}: running the checks needs the solution; students use `grader check`"
             )
-        checks = Checks(assignment, LocalPort(run_trusted(assignment, assignment.solution)))
+        checks = Checks(assignment, ReferencePort(assignment))
         if submission is None:
             checks.begin(LocalPort(run_trusted(assignment, assignment.solution), as_student=True))
         else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 
 from grader.assignment import Assignment
 from grader.checks.declare import MISTAKE, Mistake
-from grader.checks.evidence import CheckError
+from grader.checks.evidence import CheckError, is_trying
 from grader.errors import Fault, GraderError, StudentError, UsageError
 from grader.text import clean
 from grader.wire.host import Host, Raised
@@ -35,6 +36,11 @@ class LocalPort:
         self.released: list[int] = []
         self.lent: list[Callable[[Any], object]] = []
 
+    @property
+    def names(self) -> Collection[str]:
+        """What the file defines."""
+        return self._namespace.keys()
+
     def reseed(self, seed: int) -> None:
         """Start the random numbers of the next calls at `seed`. A check begins, and what was lent is given back."""
         self._seed = seed
@@ -42,8 +48,9 @@ class LocalPort:
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Do `op` here, on copies of the tensors and apart from the check's own random numbers."""
-        self._seed += 1
+        self._seed += not is_trying()  # how a mapping was found moves no random number of the check's
         drop, self.released = tuple(self.released), []
+        python = random.getstate()
         try:
             with torch.random.fork_rng(devices=[]):
                 return self._host.answer(op, {**_copied(fields), "seed": self._seed, "drop": drop})
@@ -51,14 +58,19 @@ class LocalPort:
             raise
         except Exception as error:
             raised = Raised.of(error, lambda _: True)
-            words = f"{raised.name}: {raised.message}"
+            said = raised.message
+            words = f"{raised.name}: {said}"
             if not self._as_student:
                 raise CheckError(f"the reference raised {words}") from error
             path: Any = fields.get("path")
             if fields.get("target") is None and path and path[0] not in self._namespace:
                 raise StudentError(Fault.MISSING, f"`{clean(path[0])}` is not defined") from None
             kinds = " ".join((raised.name, *raised.bases))
-            raise StudentError(Fault.RAISED, f"your code raised {words}", exception=kinds) from None
+            raise StudentError(
+                Fault.RAISED, f"your code raised {words}", exception=kinds, said=raised.message
+            ) from None
+        finally:
+            random.setstate(python)
 
 
 def _copied(value: Any) -> Any:
@@ -106,22 +118,72 @@ def _run(path: Path, module: ModuleType, assignment: Assignment, over: ModuleTyp
 def overlays(assignment: Assignment) -> Iterator[tuple[Mistake, dict[str, object]]]:
     """Each known mistake with the solution it is laid over: fresh modules, so that no mistake sees another."""
     for name in known_mistakes(assignment):
-        solution = ModuleType(assignment.name)
-        _run(assignment.solution, solution, assignment)
-        mistakes = _run(assignment.mistakes, ModuleType("mistakes"), assignment, over=solution)
+        ((record,), names) = overlay(assignment, name)
+        yield record, names
+
+
+def overlay(assignment: Assignment, *known: str) -> tuple[list[Mistake], dict[str, object]]:
+    """Known mistakes, and the solution with all of them laid over it.
+
+    Raises UsageError for a mistake that replaces nothing, TypeError for two that cannot be made at once.
+    """
+    solution = ModuleType(assignment.name)
+    _run(assignment.solution, solution, assignment)
+    mistakes = _run(assignment.mistakes, ModuleType("mistakes"), assignment, over=solution)
+    laid: dict[str, Any] = {}
+    records = []
+    for name in known:
         replacement: Any = mistakes[name]
         record: Mistake = getattr(replacement, MISTAKE)
         if record.replaces not in solution.__dict__:
             raise UsageError(
                 f"{assignment.mistakes}: {name} replaces {record.replaces!r}, which the solution does not define"
             )
-        setattr(solution, record.replaces, replacement)
-        yield record, solution.__dict__
+        before = laid.get(record.replaces)
+        laid[record.replaces] = replacement if before is None else _both(before, replacement)
+        records.append(record)
+    for name, value in laid.items():
+        setattr(solution, name, value)
+    return records, solution.__dict__
+
+
+def _both(one: Any, other: Any) -> type:
+    """A class that makes two mistakes of one class at once, where they change different methods."""
+    if not (isinstance(one, type) and isinstance(other, type)):
+        raise TypeError("two functions cannot stand in one place")
+    own = [{n for n, v in vars(cls).items() if callable(v) and n != "__class__"} for cls in (one, other)]
+    if own[0] & own[1]:
+        raise TypeError("both change the same method")
+    return type(one.__name__, (one, other), {})
 
 
 def known_mistakes(assignment: Assignment) -> list[str]:
-    """The names of the assignment's known mistakes, in order of declaration."""
+    """The names of the assignment's known mistakes, in order of declaration; none where there is no such file."""
+    if not assignment.mistakes.is_file():
+        return []
     solution = ModuleType(assignment.name)
     _run(assignment.solution, solution, assignment)
     names = _run(assignment.mistakes, ModuleType("mistakes"), assignment, over=solution)
     return [name for name, value in names.items() if isinstance(getattr(value, MISTAKE, None), Mistake)]
+
+
+class ReferencePort(LocalPort):
+    """The solution, and its known mistakes: what a wrong module may compute."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(run_trusted(assignment, assignment.solution))
+        self._assignment = assignment
+
+    @cached_property
+    def mistakes(self) -> dict[str, Mistake]:
+        """By id, in order of declaration."""
+        return {record.id: record for record, _ in self._overlays}
+
+    @cached_property
+    def specimens(self) -> tuple[tuple[str, LocalPort], ...]:
+        """Each known mistake laid over the solution, as a student, by id."""
+        return tuple((record.id, LocalPort(names, as_student=True)) for record, names in self._overlays)
+
+    @cached_property
+    def _overlays(self) -> list[tuple[Mistake, dict[str, object]]]:
+        return list(overlays(self._assignment))

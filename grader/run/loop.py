@@ -20,8 +20,9 @@ from grader.errors import UsageError
 from grader.intake.collect import Bundle
 from grader.records import Outcome, Result, Status
 from grader.run.marker import Blank, mark
-from grader.run.plugin import Checks, SeededPort
+from grader.run.plugin import Checks
 from grader.run.session import run_items, total_points
+from grader.run.trace import SeededPort
 from grader.sandbox.launch import Warm
 
 _GRACE = 120.0  # seconds a marker may take over its submission's own limit before it counts as hung

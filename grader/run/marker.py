@@ -14,8 +14,9 @@ from grader.assignment import Assignment
 from grader.errors import Fault, StudentError
 from grader.intake.collect import Bundle, stage
 from grader.records import CheckResult, Outcome, Result, Status, Visibility
+from grader.run.blame import missing
 from grader.run.plugin import Checks
-from grader.run.student import StudentPort, missing
+from grader.run.student import StudentPort
 from grader.sandbox.folders import Folders
 from grader.sandbox.launch import Warm
 from grader.sandbox.limits import footprint

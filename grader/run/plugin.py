@@ -11,29 +11,26 @@ import hashlib
 import inspect
 import random
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import Protocol
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from grader.assignment import Assignment
 from grader.checks.declare import CHECK, Check
 from grader.checks.evidence import CheckError, CheckFailed, gathering
-from grader.errors import GraderError, StudentError, UsageError
+from grader.errors import GraderError, StudentError
 from grader.records import CheckResult, Outcome, Visibility
+from grader.run.explain import Explainer, Failure
+from grader.run.local import ReferencePort
 from grader.run.score import Case, fold
+from grader.run.trace import SeededPort, TracedPort, subjects_of
 from grader.text import clean
-from grader.wire.proxy import Port, Remote, root
+from grader.wire.proxy import Remote, root
 
-
-class SeededPort(Port, Protocol):
-    """A port whose random numbers can be started anew."""
-
-    def reseed(self, seed: int) -> None:
-        """Start the random numbers of the next calls at `seed`."""
+Again = Callable[[SeededPort, SeededPort], None]
+_SIDES = {"student", "reference"}
 
 
 class Checks:
@@ -47,15 +44,19 @@ class Checks:
         seed: int = 0,
         reporting: bool = True,
         recorded: bool = False,
+        explain: bool = False,
     ) -> None:
         self.assignment = assignment
-        self.reference = reference
-        self.student: SeededPort = reference
+        self.reference = TracedPort(reference, trials=True)
+        self.student = TracedPort(reference, trials=False)
+        self._explain = explain  # whether failures are to be explained, for which the known mistakes are needed
         self.seed = seed
         self._recorded = recorded  # the reference is a recording: made of checks that hold for it
         self._reporting = reporting  # whether pytest is to show failures; a batch reads `results` instead
         self.before_check: Callable[[Visibility], None] = lambda _: None
         self._cases: dict[str, list[Case]] = {}
+        self._failures: dict[tuple[str, int], Failure] = {}  # by check and number of the case
+        self._subjects: dict[str, frozenset[str]] = {}  # by check: the names it asks for
         self._items: list[pytest.Function] = []
         self.problems: list[str] = []
 
@@ -115,11 +116,13 @@ class Checks:
 
     def begin(self, student: SeededPort) -> None:
         """Mark another submission from here on."""
-        self.student = student
-        self._cases = {}
+        self.student = TracedPort(student, trials=False)
+        self._cases, self._failures, self._subjects = {}, {}, {}
 
     def results(self) -> tuple[CheckResult, ...]:
         """One result per declared check, in order; a check without a case is an error, never free points."""
+        if self._failures:
+            self._explain_failures()
         found: dict[str, tuple[Check, Visibility]] = {}
         for item in self._items:
             found.setdefault(declared(item).id, (declared(item), self.visibility(item)))
@@ -134,11 +137,11 @@ class Checks:
             self._record(item, Case(Outcome.SKIPPED, f"not run: first “{unmet}” has to pass"))
             pytest.skip(f"needs {unmet}")
         self.before_check(self.visibility(item))
-        self._reseed(item)
+        self._reseed(item, self.student, self.reference)
         try:
             return (yield)
         except Exception as error:
-            self._record(item, self._case(item, error))
+            self._record(item, self._case(item, None, error))
             raise
 
     @pytest.hookimpl(wrapper=True)
@@ -147,14 +150,20 @@ class Checks:
         if not isinstance(item, pytest.Function) or not hasattr(item.function, CHECK):
             return (yield)
         started = time.monotonic()
+        again = self._again(item)
         with gathering() as evidence:
             try:
                 outcome = yield
                 if not evidence.compared and not self._reporting:  # an author's pytest does not count plain asserts
                     raise GraderError(f"test_{declared(item).id} compared nothing")
             except BaseException as error:
-                case = self._case(item, error)
+                answers, asked = self.student.exchanges, self.reference.exchanges
+                case = self._case(item, again, error)
                 self._record(item, case, time.monotonic() - started)
+                if again and case.outcome is Outcome.FAILED and isinstance(error, Exception):
+                    public = self.visibility(item) == "public"
+                    place = declared(item).id, len(self._cases[declared(item).id]) - 1
+                    self._failures[place] = Failure(declared(item), error, again, answers, asked, public)
                 if self._reporting or not isinstance(error, Exception):
                     raise
                 return None
@@ -171,69 +180,90 @@ class Checks:
                 return titles[need]
         return None
 
-    def _reseed(self, item: pytest.Item) -> None:
+    def _reseed(self, item: pytest.Item, student: SeededPort, reference: SeededPort) -> None:
         digest = hashlib.sha256(f"{self.seed}/{self.assignment.name}/{item.name}".encode()).digest()
         number = int.from_bytes(digest[:6], "big")
         torch.default_generator.manual_seed(number)
         random.seed(number)
-        self.student.reseed(number)
-        self.reference.reseed(number + (1 << 20))
+        student.reseed(number)
+        reference.reseed(number + (1 << 20))
+
+    def _again(self, item: pytest.Function) -> Again | None:
+        """How to run the check again as it ran, with others as student and reference.
+
+        None when a fixture of the check file's own holds on to these.
+        """
+        wanted = set(inspect.signature(item.function).parameters)
+        made = {name: item.funcargs[name] for name in wanted - _SIDES if name in item.funcargs}
+        fixtures = item._fixtureinfo.name2fixturedefs
+        if wanted - set(made) - _SIDES or any(_SIDES & set(fixtures[n][-1].argnames) for n in made if n in fixtures):
+            return None
+        kept = {name: _copy(value) for name, value in made.items()}
+
+        def again(student: SeededPort, reference: SeededPort) -> None:
+            self._reseed(item, student, reference)
+            sides = {"student": student, "reference": reference}
+            fresh = {name: _copy(value) for name, value in kept.items()}
+            item.function(**fresh, **{name: root(sides[name]) for name in wanted & _SIDES})
+
+        return again
 
     def _record(self, item: pytest.Function, case: Case, seconds: float = 0.0) -> None:
         label = item.callspec.id if hasattr(item, "callspec") else ""
         timed = replace(case, seconds=seconds, label=label)
         self._cases.setdefault(declared(item).id, []).append(timed)
+        asked = subjects_of(self.student.exchanges)
+        self._subjects[declared(item).id] = self._subjects.get(declared(item).id, frozenset()) | asked
 
-    def _case(self, item: pytest.Function, error: BaseException) -> Case:
+    def _case(self, item: pytest.Function, again: Again | None, error: BaseException) -> Case:
         match error:
             case CheckFailed():
-                return Case(Outcome.FAILED, error.message, error.picture)
+                return Case(Outcome.FAILED, error.message, error.picture, earned=error.earned)
             case StudentError():
                 return Case(Outcome.FAILED, error.message, fault=error.fault)
             case AssertionError():
                 return Case(Outcome.FAILED, _said(error))
-            case Exception() if _may_be_theirs(error) and self._holds_for_reference(item):
+            case Exception() if _may_be_theirs(error) and self._holds_for_reference(item, again):
                 # The check's own code stumbled over what the student's code returned, and does not over the
                 # reference's.
                 return Case(Outcome.FAILED, f"what your code returned cannot be used as asked: {clean(error, 200)}")
         return Case(Outcome.ERROR, f"the grader's own fault in this check: {type(error).__name__}: {clean(error, 300)}")
 
-    def _holds_for_reference(self, item: pytest.Function) -> bool:
-        if self._recorded:
-            return True
-        wanted = inspect.signature(item.function).parameters
-        if "student" not in item.funcargs or set(wanted) - set(item.funcargs):
-            return "student" in item.funcargs  # a fixture stumbled, which for the solution did not
-        arguments = {name: item.funcargs[name] for name in wanted}
-        self._reseed(item)
+    def _holds_for_reference(self, item: pytest.Function, again: Again | None) -> bool:
+        if self._recorded or again is None:
+            return self._recorded or "student" in item.fixturenames  # a fixture stumbled, not so for the solution
         try:
-            item.function(**{**arguments, "student": root(self.reference)})
+            again(self.reference.port, self.reference.port)
         except Exception:
             return False
         return True
+
+    def _explain_failures(self) -> None:
+        reference = self.reference.port
+        if not self._explain or not isinstance(reference, ReferencePort):
+            return
+        passed = {
+            check: self._subjects[check]
+            for check, cases in self._cases.items()
+            if all(case.outcome is Outcome.PASSED for case in cases)
+        }
+        Explainer(self.assignment, reference, self.student, list(self._failures.values()), passed).explain()
+        for (check, number), failure in self._failures.items():
+            case = self._cases[check][number]
+            if failure.followed:
+                case = replace(case, outcome=Outcome.PASSED, followed=failure.followed)
+            self._cases[check][number] = replace(case, diagnosis=failure.diagnosis)
+        self._failures = {}
+
+
+def _copy(value: object) -> object:
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def declared(item: pytest.Item) -> Check:
     """The record that @check attached."""
     record: Check = getattr(item.function, CHECK)  # type: ignore[attr-defined]
     return record
-
-
-def fixed_tensors(assignment: Assignment) -> object:
-    """A plug-in with one fixture per fixed tensor, by its name; each check gets a clone."""
-    tensors: dict[str, torch.Tensor] = {}
-    for path in (assignment.public_tensors, assignment.hidden_tensors):
-        if path.is_file():
-            found = load_file(path)
-            if twice := sorted(set(found) & set(tensors)):
-                raise UsageError(f"{path}: the tensor {twice[0]!r} is also in {assignment.public_tensors.name}")
-            tensors.update(found)
-
-    def fixture(tensor: torch.Tensor) -> Callable[..., torch.Tensor]:
-        return lambda self: tensor.clone()  # noqa: ARG005 - pytest binds it to the plug-in
-
-    made: Mapping[str, object] = {name: pytest.fixture(name=name)(fixture(tensor)) for name, tensor in tensors.items()}
-    return type("FixedTensors", (), dict(made))()
 
 
 def _may_be_theirs(error: Exception) -> bool:

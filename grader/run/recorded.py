@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,11 @@ class RecordedPort:
         self._left: list[tuple[bytes, bytes]] = []
         self.epoch = 0
         self.lent: list[Callable[[Any], object]] = []  # never called: its answers are recorded
+
+    @property
+    def names(self) -> Collection[str]:
+        """Nobody asks a recording what it defines."""
+        return ()
 
     def reseed(self, seed: int) -> None:
         """A check begins."""

@@ -11,9 +11,11 @@ import torch
 
 from grader.assignment import Assignment
 from grader.records import CheckResult
-from grader.run.local import LocalPort, run_trusted
-from grader.run.plugin import Checks, SeededPort, fixed_tensors
+from grader.run.local import ReferencePort
+from grader.run.plugin import Checks
 from grader.run.session import drive_pytest, run_items, total_points
+from grader.run.tensors import fixed_tensors
+from grader.run.trace import SeededPort
 
 Students = Iterable[tuple[str, SeededPort]]
 
@@ -47,14 +49,15 @@ def rehearse(
     hidden: bool = True,
     seed: int = 0,
     reference: SeededPort | None = None,
+    explain: bool = False,
 ) -> dict[str, tuple[CheckResult, ...]]:
     """Run the checks on each of `students` (name, port); return each one's results.
 
-    `seed` moves every random number the checks draw. Raises UsageError for a broken assignment.
+    `seed` moves every random number the checks draw; `explain` adds diagnoses and marks that follow
+    through. Raises UsageError for a broken assignment.
     """
     torch.set_num_threads(1)
-    answers = reference or LocalPort(run_trusted(assignment, assignment.solution))
-    checks = Checks(assignment, answers, seed=seed, reporting=False)
+    checks = Checks(assignment, reference or ReferencePort(assignment), seed=seed, reporting=False, explain=explain)
     loop = _Loop(checks, students)
     drive_pytest(assignment, [checks, loop, fixed_tensors(assignment)], hidden=hidden)
     if loop.error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grader.checks.declare import Check
 from grader.errors import Fault
-from grader.records import CheckResult, Outcome, Picture, Visibility
+from grader.records import CheckResult, Diagnosis, Outcome, Picture, Visibility
 
 # worst first: what a check with several cases comes to when it is not marked `partial`
 _ORDER = (Outcome.ERROR, Outcome.FAILED, Outcome.SKIPPED, Outcome.PASSED)
@@ -24,17 +24,23 @@ class Case:
     seconds: float = 0.0
     label: str = ""  # the parameter, in words
     fault: Fault | None = None  # where the student's side failed
+    earned: float = 0.0  # the share that a failed case earns all the same, where the check is `partial`
+    followed: tuple[str, ...] = ()  # it passed with these earlier parts of the student's own in the solution's place
+    diagnosis: Diagnosis | None = None
 
 
 def fold(check: Check, visibility: Visibility, cases: Sequence[Case]) -> CheckResult:
-    """Return the check's result: all of its points or none, or with `partial` the share of its cases that passed."""
+    """Return the check's result: all of its points or none, or with `partial` the share of its cases that passed, and
+    of those that did not what they earned all the same.
+    """
     if not cases:
         cases = (Case(Outcome.ERROR, "the check did not run"),)
     worst = min(cases, key=lambda case: _ORDER.index(case.outcome))
     passed = sum(case.outcome is Outcome.PASSED for case in cases)
     status, points = worst.outcome, check.points if worst.outcome is Outcome.PASSED else 0.0
-    if check.partial and worst.outcome is Outcome.FAILED and passed:
-        status, points = Outcome.PARTIAL, check.points * passed / len(cases)
+    share = sum(1.0 if case.outcome is Outcome.PASSED else case.earned for case in cases) / len(cases)
+    if check.partial and worst.outcome is Outcome.FAILED and share:
+        status, points = Outcome.PARTIAL, check.points * share
     failed = status not in (Outcome.PASSED, Outcome.SKIPPED)
     told = visibility == "public" or status in (Outcome.ERROR, Outcome.SKIPPED)
     message = worst.message
@@ -49,6 +55,8 @@ def fold(check: Check, visibility: Visibility, cases: Sequence[Case]) -> CheckRe
         status=status,
         message=None if status is Outcome.PASSED else message if told else _UNTOLD,
         hint=check.hint if failed else None,
+        diagnosis=next((case.diagnosis for case in cases if case.diagnosis), None),
+        followed=tuple(sorted({name for case in cases for name in case.followed})),
         fault=worst.fault,
         picture=worst.picture if failed and visibility == "public" else None,
         seconds=round(sum(case.seconds for case in cases), 3),

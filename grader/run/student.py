@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,9 +9,9 @@ from functools import partial
 from typing import Any, cast
 
 from grader.assignment import Assignment
+from grader.checks.evidence import is_trying
 from grader.errors import Fault, GraderError, StudentError
-from grader.intake.source import nearest
-from grader.records import Limits
+from grader.run.blame import died, missing, no_answer, their_error, worked_too_long
 from grader.sandbox.folders import Folders
 from grader.sandbox.launch import Ending, Life, Warm
 from grader.text import clean
@@ -34,8 +33,8 @@ class StudentPort:
         limits = assignment.limits
         self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, number=number)
         self._renew = folders.renew
-        self._wanted = assignment.names
-        self._rules = {"forbidden": list(assignment.forbidden), "graded": list(assignment.names)}
+        self._wanted = (*assignment.names, *assignment.parts)
+        self._rules = {"forbidden": list(assignment.forbidden), "graded": list(self._wanted)}
         self._limits = limits
         self._life: Life | None = None
         self._deadline = time.monotonic() + limits.total_seconds
@@ -63,7 +62,7 @@ class StudentPort:
                 Fault.CRASHED, "your code ended its process too often; the remaining checks were not run"
             )
         if self._cpu >= self._limits.cpu_seconds:
-            raise _worked_too_long(self._limits)
+            raise worked_too_long(self._limits)
         self._starts += 1
         self.released.clear()
         self._renew()
@@ -93,7 +92,7 @@ class StudentPort:
         self._require(fields)
         if self._life is None:
             self.load()
-        self._seed += 1
+        self._seed += not is_trying()  # how a mapping was found moves no random number of the check's
         drop, self.released = tuple(self.released), []
         target, path = fields.get("target"), cast("tuple[str, ...]", fields.get("path", ()))
         name = target.kind if isinstance(target, Handle) else path[0] if path else ""
@@ -146,7 +145,7 @@ class StudentPort:
             raise self._ended(StudentError(Fault.WIRE, message)) from None
         if isinstance(reply, dict) and set(reply) == {"value"}:
             return reply["value"]
-        raise _their_error(reply)
+        raise their_error(reply)
 
     def _serve(self, asked: Any) -> object:
         """What the check lent, called by the student's code. A call that cannot be made is refused in words."""
@@ -206,76 +205,9 @@ def _budget(life: Life, seconds: float, left: float) -> Callable[[], bool]:
     return over
 
 
-def died(ending: Ending, limits: Limits) -> StudentError:
-    """What to tell a student whose process is gone."""
-    if ending.why == "memory":
-        return StudentError(Fault.MEMORY, f"your code used more than {limits.memory_mb} MiB of memory and was stopped")
-    if ending.why == "disk":
-        return StudentError(Fault.BLOCKED, f"your code wrote more than {limits.disk_mb} MiB of files and was stopped")
-    match ending.signal:
-        case signal.SIGXCPU:
-            return _worked_too_long(limits)
-        case signal.SIGKILL if ending.cpu >= limits.cpu_seconds:
-            return _worked_too_long(limits)
-        case signal.SIGSYS:
-            return StudentError(Fault.BLOCKED, "your code tried something that the grader's lock does not allow")
-        case 0:
-            return StudentError(Fault.CRASHED, "your code ended its process (os._exit, perhaps) instead of returning")
-    name = signal.strsignal(ending.signal) or f"signal {ending.signal}"
-    return StudentError(Fault.CRASHED, f"your code crashed its process ({name})")
-
-
-def _worked_too_long(limits: Limits) -> StudentError:
-    return StudentError(Fault.TIMEOUT, f"your code used more than {limits.cpu_seconds} seconds of processor time")
-
-
-def missing(names: tuple[str, ...], found: Mapping[str, str]) -> StudentError:
-    """The file does not define `names`: say what it does define, and the nearest."""
-    wanted = ", ".join(f"`{name}`" for name in names)
-    guesses = [f"`{clean(g, 60)}`{_at(found[g])}" for n in names if (g := nearest(n, found)) is not None]
-    hint = f"; did you mean {' and '.join(dict.fromkeys(guesses))}?" if guesses else "."
-    listed = ", ".join(clean(n, 40) for n in list(found)[:12]) or "nothing"
-    return StudentError(Fault.MISSING, f"your file does not define {wanted}{hint} It defines: {listed}.")
-
-
-def _at(where: str) -> str:
-    return f" ({clean(where, 40)})" if where else ""
-
-
 def _strings(value: object, name: str) -> list[str]:
     """The list of strings under `name`. Raises StudentError for anything else."""
     found = value.get(name) if isinstance(value, dict) else None
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise _no_answer()
+        raise no_answer()
     return found[:_MAX_STRINGS]
-
-
-def _no_answer() -> StudentError:
-    return StudentError(Fault.WIRE, "your code's process gave an answer that is not one")
-
-
-def _their_error(reply: object) -> StudentError:
-    """Words for an exception on their side. What it claims to be decides nothing but the words."""
-    error: Any = reply.get("error") if isinstance(reply, dict) else None
-    said = error.get("fault") if isinstance(error, dict) else None
-    if not isinstance(said, str) or said not in set(Fault):
-        return _no_answer()
-    fault = Fault(said)
-    raised: Any = error.get("raised")
-    if not isinstance(raised, dict):
-        line = error.get("line")
-        return StudentError(fault, clean(error.get("message", ""), 600), line=line if type(line) is int else None)
-    name, message = clean(raised.get("name", ""), 100), clean(raised.get("message", ""), 600)
-    line = raised.get("line") if type(raised.get("line")) is int else None
-    where = (
-        f" ({clean(raised.get('file', ''), 80)}, line {line}: `{clean(raised.get('code', ''), 120)}`)" if line else ""
-    )
-    words = {
-        Fault.EXITED: f"your code called sys.exit (or exit) instead of returning{where}",
-        Fault.MEMORY: f"your code ran out of memory{where}: {message}",
-        Fault.BLOCKED: f"your code tried something that the grader's lock does not allow{where}: {message}",
-        Fault.FORBIDDEN: f"{message}{where}",
-    }.get(fault, f"your code raised {name}{where}: {message}")
-    bases = raised.get("bases")
-    kinds = [clean(b, 100) for b in bases[:20]] if isinstance(bases, tuple) else []
-    return StudentError(fault, words, exception=" ".join([name, *kinds]), line=line)

@@ -67,6 +67,11 @@ class Host:
 
     def answer(self, op: str, fields: Mapping[str, Any]) -> object:
         """Do what is asked; return a value that can cross. Whatever the code called raises comes out as it is."""
+        if fields.get("attempt"):  # whether it can be asked so is part of the answer
+            try:
+                return self.answer(op, {**fields, "attempt": False})
+            except Exception:
+                return None
         for number in fields.get("drop", ()):
             self._objects.pop(number, None)
         if (seed := fields.get("seed")) is not None:
@@ -101,8 +106,23 @@ class Host:
 
     def _call(self, target: Any, fields: Mapping[str, Any]) -> object:
         args, kwargs = self._import(fields["args"]), self._import(fields["kwargs"])
-        output = self._export(target(*args, **kwargs))
-        return (output, self._export((args, kwargs))) if fields.get("echo") else output
+        if fields.get("strided"):
+            args, kwargs = strided((args, kwargs))
+        if not fields.get("watch"):
+            return self._export(target(*args, **kwargs))
+        before = _surroundings()
+        try:
+            output = target(*args, **kwargs)
+        finally:
+            after = _surroundings()
+            torch.set_default_dtype(before["dtype"])
+            torch.set_grad_enabled(before["grad"])
+        return {
+            "output": self._export(output),
+            "arguments": self._export((args, kwargs)),
+            "moved": [name for name, state in before.items() if state != after[name]],
+            "history": _carries_history(output),
+        }
 
     def _call_lent(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._borrow is None:
@@ -206,6 +226,34 @@ class Borrowed(nn.Module):
 
 def _several(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (tuple, list)) else (value,)
+
+
+def strided(value: Any) -> Any:
+    """The same values, column by column in memory: no tensor of two dimensions or more is contiguous any more."""
+    if isinstance(value, torch.Tensor):
+        backwards = tuple(range(value.dim()))[::-1]
+        return value.permute(backwards).contiguous().permute(backwards)
+    if isinstance(value, (tuple, list)):
+        return type(value)(strided(item) for item in value)
+    return {k: strided(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _surroundings() -> dict[str, Any]:
+    """What all of a process's code shares, and a call should leave as it is."""
+    return {
+        "torch": torch.default_generator.get_state().tolist(),
+        "python": random.getstate(),
+        "dtype": torch.get_default_dtype(),
+        "grad": torch.is_grad_enabled(),
+    }
+
+
+def _carries_history(value: Any) -> bool:
+    if isinstance(value, torch.Tensor):
+        return value.requires_grad
+    if isinstance(value, (tuple, list)):
+        return any(map(_carries_history, value))
+    return isinstance(value, dict) and any(map(_carries_history, value.values()))
 
 
 def _layout(module: nn.Module) -> list[dict[str, object]]:

@@ -16,8 +16,13 @@ from grader.wire.values import Handle
 class Port(Protocol):
     """Whatever answers: a student's process, the reference in this process, or a recording of it."""
 
-    epoch: int  # grows when the other side starts anew and its objects are gone
-    lent: list[Callable[[Any], object]]  # what a check lent to the other side, by number
+    @property
+    def epoch(self) -> int:
+        """Grows when the other side starts anew and its objects are gone."""
+
+    @property
+    def lent(self) -> list[Callable[[Any], object]]:
+        """What a check lent to the other side, by number."""
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Do `op` on the other side and return its value. Raises StudentError or GraderError."""

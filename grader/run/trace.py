@@ -1,0 +1,203 @@
+"""What a check asked and what it was answered: kept, played back, and compared with what somebody else answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import torch
+
+from grader.checks.evidence import is_trying
+from grader.errors import StudentError
+from grader.wire.proxy import Port
+from grader.wire.values import Handle
+
+# Two right float32 computations differ by far less, two different mistakes by far more.
+_NEAR = 3e-5
+_SILENT = ("build", "load", "lend")  # acts that answer nothing of what the student's code computes
+
+
+class SeededPort(Port, Protocol):
+    """A port whose random numbers can be started anew, and that says what its file defines."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names that are there."""
+
+    def reseed(self, seed: int) -> None:
+        """Start the random numbers of the next calls at `seed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question and its answer, a value or the error it ended in."""
+
+    op: str
+    fields: dict[str, Any]
+    answer: object
+
+    @property
+    def told(self) -> bool:
+        """Whether the answer is part of what the check looks at."""
+        return self.op not in _SILENT
+
+
+class Wrapped:
+    """A port around a port: everything that is not said otherwise is the inner one's."""
+
+    def __init__(self, port: SeededPort) -> None:
+        self.port = port
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["port"], name)
+
+    @property
+    def epoch(self) -> int:
+        return self.port.epoch
+
+    @property
+    def names(self) -> Collection[str]:
+        return self.port.names
+
+    @property
+    def lent(self) -> list[Callable[[Any], object]]:
+        return self.port.lent
+
+    def reseed(self, seed: int) -> None:
+        self.port.reseed(seed)
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        return self.port.request(op, fields)
+
+
+class TracedPort(Wrapped):
+    """Keeps all exchanges since the last `reseed`: those of one check.
+
+    What is tried on a student's module to find a mapping is left out: it depends on how the module looks inside.
+    """
+
+    def __init__(self, port: SeededPort, *, trials: bool) -> None:
+        super().__init__(port)
+        self._trials = trials
+        self.exchanges: list[Exchange] = []
+
+    def reseed(self, seed: int) -> None:
+        """A check begins."""
+        super().reseed(seed)
+        self.exchanges = []
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """Ask, and keep the answer."""
+        kept = self._trials or not is_trying()
+        try:
+            answer = super().request(op, fields)
+        except StudentError as error:
+            if kept:
+                self.exchanges.append(Exchange(op, fields, error))
+            raise
+        if kept:
+            self.exchanges.append(Exchange(op, fields, answer))
+        return answer
+
+
+class DiffersError(BaseException):
+    """An answer is not the one that is looked for. Not an Exception: no check may take it for one of the student's."""
+
+
+class ReplayPort(Wrapped):
+    """Asks somebody else the same questions, until an answer differs from `answers`. Raises DiffersError then."""
+
+    def __init__(self, port: SeededPort, answers: Sequence[object]) -> None:
+        super().__init__(port)
+        self._left = list(answers)[::-1]
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """Ask and compare."""
+        error = None
+        try:
+            answer = super().request(op, fields)
+        except StudentError as raised:
+            answer = error = raised
+        if not is_trying() and op not in _SILENT and not (self._left and alike(answer, self._left.pop())):
+            raise DiffersError
+        if error is not None:
+            raise error
+        return answer
+
+    @property
+    def finished(self) -> bool:
+        """Whether every answer has been given."""
+        return not self._left
+
+
+class PlayedBackPort(Wrapped):
+    """Gives the answers it gave before, in their order, without asking again."""
+
+    def __init__(self, port: SeededPort, exchanges: Sequence[Exchange]) -> None:
+        super().__init__(port)
+        self._left = list(exchanges)[::-1]
+
+    def reseed(self, seed: int) -> None:
+        """Nothing is drawn."""
+
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """The next answer. Raises DiffersError when a question comes that was not asked before."""
+        del fields  # the questions come in the order in which they were asked
+        if not self._left or self._left[-1].op != op:
+            raise DiffersError
+        return self._left.pop().answer
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two answers are the same up to rounding; a tensor's dtype and a sequence's kind do not count."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.shape == other.shape and _near(one.to(torch.float64), other.to(torch.float64))
+    if isinstance(one, StudentError) and isinstance(other, StudentError):
+        return (one.fault, one.exception, one.said) == (other.fault, other.exception, other.said)
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(value, other[key]) for key, value in one.items())
+    if isinstance(one, Handle) and isinstance(other, Handle):
+        return True
+    if type(one) in (int, float, bool) and type(other) in (int, float, bool):
+        return _near(torch.tensor(float(one)), torch.tensor(float(other)))
+    return type(one) is type(other) and bool(one == other)
+
+
+def _near(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if torch.equal(one, other):
+        return True
+    finite = other.isfinite()
+    if not torch.equal(finite, one.isfinite()) or not torch.equal(one[~finite].isnan(), other[~finite].isnan()):
+        return False
+    if not torch.equal(one[one.isinf()], other[other.isinf()]):
+        return False
+    left, right = one[finite], other[finite]
+    scale = right.abs().max() if right.numel() else right.new_zeros(())
+    return bool(((left - right).abs() <= _NEAR * (right.abs() + scale) / 2).all())
+
+
+def subjects_of(exchanges: Sequence[Exchange]) -> frozenset[str]:
+    """The names of the file that were asked for, torch itself aside."""
+    asked = {e.fields["path"][0] for e in exchanges if e.fields.get("target") is None and e.fields.get("path")}
+    return frozenset(asked - {"torch"})
+
+
+def sizes_of(exchanges: Sequence[Exchange]) -> dict[str, int]:
+    """Sizes and numbers that the questions named: {"the last dimension of argument 1": 6, "n_head": 3}."""
+    sizes: dict[str, int] = {}
+    for exchange in exchanges:
+        for number, value in enumerate(exchange.fields.get("args", ()), start=1):
+            if isinstance(value, torch.Tensor):
+                for dim, size in enumerate(value.shape):
+                    last = dim == value.dim() - 1
+                    where = "the last dimension" if last else f"dimension {dim}"
+                    sizes[f"{where} of argument {number}"] = size
+            elif isinstance(value, SimpleNamespace):
+                sizes.update({name: n for name, n in vars(value).items() if type(n) is int})
+            elif type(value) is int:
+                sizes[f"argument {number}"] = value
+    return sizes
