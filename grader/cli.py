@@ -1,7 +1,8 @@
 """The command line: parse, call one command, turn what went wrong into one line and an exit code.
 
-Exit codes: 0 done; 1 a submission fell below --min-score; 2 wrong usage or a broken assignment; 3 something could not
-be graded for a reason that is not the submission's. Nothing heavy is imported before a command is chosen.
+Exit codes: 0 done; 1 a submission fell below --min-score, or checks are not proven; 2 wrong usage or a broken
+assignment; 3 something could not be graded for a reason that is not the submission's. Nothing heavy is imported before
+a command is chosen.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_grade(commands)
     _add_check(commands)
     _add_authoring(commands)
+    _add_validate(commands)
     _add_report(commands)
     _add_doctor(commands)
     return parser
@@ -115,6 +117,21 @@ def _add_authoring(commands: _Commands[_Parser]) -> None:
     _add_root(new)
 
 
+def _add_validate(commands: _Commands[_Parser]) -> None:
+    validate = _command(commands, "validate", "prove that the checks catch mistakes and accept what is right")
+    validate.add_argument("names", metavar="ASSIGNMENT", nargs="*", help="assignments; all when left out")
+    validate.add_argument(
+        "--seeds", metavar="N", type=_count, default=50, help="how many seeds the solution has to pass"
+    )
+    validate.add_argument("--no-mutants", action="store_true", help="leave out the small changes made of the solution")
+    validate.add_argument(
+        "-j", "--jobs", metavar="N", type=_jobs, help="how many to run side by side; all cores when left out"
+    )
+    validate.add_argument("-o", "--out", metavar="DIR", type=Path, help="a folder for a page about each assignment")
+    validate.add_argument("--json", action="store_true", help="everything as JSON on standard output, and no tables")
+    _add_root(validate)
+
+
 def _add_report(commands: _Commands[_Parser]) -> None:
     report = _command(commands, "report", "write the reports again from stored results")
     report.add_argument("out", metavar="OUT", type=Path, help="the folder that `grader grade -o` wrote")
@@ -134,8 +151,12 @@ def _add_root(parser: _Parser) -> None:
 
 
 def _jobs(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 256:
-        raise argparse.ArgumentTypeError(f"`{text}`: expected a whole number from 1 to 256")
+    return _count(text, 256)
+
+
+def _count(text: str, most: int = 10_000) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"`{text}`: expected a whole number from 1 to {most}")
     return int(text)
 
 

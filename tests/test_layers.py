@@ -23,6 +23,7 @@ ROOMS = (
     ("checks",),
     ("report",),
     ("run",),
+    ("proof",),
     ("authoring",),
     ("cli", "commands", "__main__"),
 )
@@ -35,7 +36,7 @@ LATE = {
 }
 
 # What the process beside student code may never have loaded: whatever knows answers or scores.
-TRUSTED = {"assignment", "checks", "report", "run", "authoring", "commands", "cli"}
+TRUSTED = {"assignment", "checks", "report", "run", "proof", "authoring", "commands", "cli"}
 
 
 def module_name(path: Path) -> str:

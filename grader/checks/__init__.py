@@ -2,8 +2,35 @@
 
 from grader.checks.compare import close, equal, kind, raises
 from grader.checks.declare import check, mistake
-from grader.checks.transplant import twins
-from grader.checks.unchanged import leaves_unchanged
+from grader.checks.expected import Face
+from grader.checks.faces import same
+from grader.checks.laws import causal, padding_ignored, parameter_count, permutation_equivariant, rows_sum_to_one
+from grader.checks.ranges import sizes
+from grader.checks.sampling import drawn_from
+from grader.checks.transplant import redraw, twins
+from grader.checks.unchanged import leaves_unchanged, no_gradient
 from grader.wire.proxy import gradients, lend
 
-__all__ = ["check", "close", "equal", "gradients", "kind", "leaves_unchanged", "lend", "mistake", "raises", "twins"]
+__all__ = [
+    "Face",
+    "causal",
+    "check",
+    "close",
+    "drawn_from",
+    "equal",
+    "gradients",
+    "kind",
+    "leaves_unchanged",
+    "lend",
+    "mistake",
+    "no_gradient",
+    "padding_ignored",
+    "parameter_count",
+    "permutation_equivariant",
+    "raises",
+    "redraw",
+    "rows_sum_to_one",
+    "same",
+    "sizes",
+    "twins",
+]

@@ -4,7 +4,7 @@ differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,32 +19,41 @@ from grader.wire.proxy import Remote
 # Two correct float32 attentions that sum in another order differ by a few rounding steps of the largest value; 256
 # steps leave
 # room for long sums and are still 1,000 times smaller than the effect of a known mistake on the shipped inputs.
-_STEPS = 256
+STEPS = 256
 
 
-def close(actual: Any, expected: Any, what: str = "output", *, rtol: float | None = None) -> None:
+def close(
+    actual: Any,
+    expected: Any,
+    what: str = "output",
+    *,
+    rtol: float | None = None,
+    allowed: Mapping[str, float] | None = None,
+) -> None:
     """Pass when `actual` equals `expected` up to rounding; containers element by element.
 
     The allowance is 256 rounding steps of the dtype (or `rtol`), relative to each value plus the tensor's largest one.
+    `allowed` names the largest difference instead, for each tensor by the name that it has in a failure's words.
     Raises CheckFailed with a sentence for the student, CheckError when `expected` cannot be compared with.
     """
     if isinstance(expected, (tuple, list)):
         _same_length(actual, expected, what)
         for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
-            close(a, e, f"{what}[{i}]", rtol=rtol)
+            close(a, e, f"{what}[{i}]", rtol=rtol, allowed=allowed)
     elif isinstance(expected, dict):
         _same_keys(actual, expected, what)
         for key, e in expected.items():
-            close(actual[key], e, f"{what}[{key!r}]", rtol=rtol)
+            close(actual[key], e, f"{what}[{key!r}]", rtol=rtol, allowed=allowed)
     elif isinstance(expected, torch.Tensor):
         _same_form(actual, expected, what)
         _same_dtype(actual, expected, what)
-        _same_values(actual, expected, what, rtol)
+        _same_values(actual, expected, what, rtol, (allowed or {}).get(what))
     elif isinstance(expected, float):
         if type(actual) not in (int, float):
             raise CheckFailed(f"{what} should be a number; yours is {kind(actual)}")
         wanted = torch.tensor(expected, dtype=torch.float64)
-        _same_values(torch.tensor(float(actual), dtype=torch.float64), wanted, what, 1e-6 if rtol is None else rtol)
+        found = torch.tensor(float(actual), dtype=torch.float64)
+        _same_values(found, wanted, what, 1e-6 if rtol is None else rtol, (allowed or {}).get(what))
     else:
         equal(actual, expected, what)
 
@@ -140,7 +149,9 @@ def _same_dtype(actual: torch.Tensor, expected: torch.Tensor, what: str) -> None
         raise CheckFailed(f"{what} has dtype {mine}; {wanted} is expected")
 
 
-def _same_values(actual: torch.Tensor, expected: torch.Tensor, what: str, rtol: float | None) -> None:
+def _same_values(
+    actual: torch.Tensor, expected: torch.Tensor, what: str, rtol: float | None, most: float | None
+) -> None:
     if expected.numel() == 0:
         raise CheckError(f"{what}: the expected tensor is empty, so nothing would be compared")
     if not expected.isfinite().all():
@@ -152,7 +163,9 @@ def _same_values(actual: torch.Tensor, expected: torch.Tensor, what: str, rtol: 
     left, right = actual.to(torch.float64), expected.to(torch.float64)
     scale = right.abs().max().item() or 1.0
     step = torch.finfo(expected.dtype).eps
-    allowed = (_STEPS * step if rtol is None else rtol) * (right.abs() + scale) / 2
+    allowed = (STEPS * step if rtol is None else rtol) * (right.abs() + scale) / 2
+    if most is not None:
+        allowed = torch.full_like(right, most)
     gap = (left - right).abs()
     wrong = ~(gap <= allowed)  # NaN is never within the allowance
     if wrong.any():

@@ -6,18 +6,20 @@ the other, all values up to rounding, and the values are so many and so differen
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
 
 from grader.checks.detect_match import apart, near, spread, varied
 from grader.checks.detect_places import off_by_one, rearranged, shifted
-from grader.checks.detect_weights import inverted, leaking, not_finite, one_function, other_axis
+from grader.checks.detect_weights import inverted, leaking, not_finite, one_function, other_axis, sums_to_one
 from grader.records import Diagnosis
 
 Tensor = torch.Tensor
 Sizes = Mapping[str, float]
+Reading = tuple[str, float, tuple[float, ...], str]  # "sqrt(6)", 2.449, the known numbers in it, a hint
 
 _MOST_VALUES = 1_000_000
 _MOST_READINGS = 3  # of one factor; a factor that could be anything is named as nothing
@@ -67,41 +69,67 @@ def _factor(actual: Tensor, expected: Tensor, sizes: Sizes) -> Diagnosis | None:
         return None
     if math.isclose(factor, -1, rel_tol=_EXACT):
         return Diagnosis("sign", "Every value has the wrong sign", _SIGN)
-    found = list(_readings(factor, sizes))
-    if not 0 < len(found) <= _MOST_READINGS:
-        return Diagnosis("factor", f"Every value is {factor:.4g} times what it should be", _FACTOR)
-    forms = " = ".join(dict.fromkeys([*(form for form, _, _ in found), f"{factor:.4g}"]))
-    known = ", ".join(dict.fromkeys(known for _, known, _ in found))
-    hint = found[0][2] if len({hint for _, _, hint in found}) == 1 else _FACTOR
-    return Diagnosis("factor", f"Every value is {forms} times what it should be; {known}", hint)
+    words, hint = _times(factor, sizes)
+    return Diagnosis("factor", f"Every value is {words}", hint)
 
 
-def _readings(factor: float, sizes: Sizes) -> Iterator[tuple[str, str, str]]:
-    """What `factor` is in terms of the known numbers: "sqrt(6)", "6 is n_embd" and a hint."""
-    for number in sorted(set(sizes.values())):
-        names = [name for name, n in sizes.items() if n == number]
-        for form, value, hint in _forms(number):
-            if math.isclose(factor, value, rel_tol=_EXACT):
-                yield form, f"{number} is {' and '.join(names[:_MOST_READINGS])}", hint
+def _temperature(actual: Tensor, expected: Tensor, sizes: Sizes) -> Diagnosis | None:
+    """One factor on all scores before a softmax."""
+    if actual.shape != expected.shape or not varied(actual) or not varied(expected):
+        return None
+    for dim in range(expected.dim()):
+        if not (sums_to_one(actual, dim) and sums_to_one(expected, dim)):
+            continue
+        hidden = (actual == 0) | (expected == 0)
+        logs = [t.log().masked_fill(hidden, 0.0) for t in (actual, expected)]
+        seen = (~hidden).sum(dim, keepdim=True).clamp(min=1)
+        mine, right = ((t - t.sum(dim, keepdim=True) / seen).masked_fill(hidden, 0.0) for t in logs)
+        factor = float((mine * right).sum() / right.square().sum())
+        if factor > 0 and near(actual, (factor * expected.log()).softmax(dim).nan_to_num(0.0)):
+            words, hint = _times(factor, sizes)
+            return Diagnosis("temperature", f"The scores before the softmax over dim {dim} are {words}", hint)
+    return None
 
 
-def _forms(number: float) -> Iterator[tuple[str, float, str]]:
-    """What is made of a known number by the formulas of the field: how it is written, its value, a hint."""
-    n, less = str(number), str(number - 1)
-    if number == 1:
-        return
-    if isinstance(number, float) and number < 1:
-        yield f"(1 - {n})", 1 - number, _RATE
-        yield f"1/(1 - {n})", 1 / (1 - number), _RATE
-    yield n, number, _COUNT
-    yield f"1/{n}", 1 / number, _COUNT
-    yield f"sqrt({n})", math.sqrt(number), _ROOT
-    yield f"1/sqrt({n})", 1 / math.sqrt(number), _ROOT
-    if number > 2:
-        share = number / (number - 1)
-        for form, value in ((f"{n}/{less}", share), (f"{less}/{n}", 1 / share)):
-            yield form, value, _BESSEL
-            yield f"sqrt({form})", math.sqrt(value), _BESSEL
+def _times(factor: float, sizes: Sizes) -> tuple[str, str]:
+    """The words for it: "sqrt(6) = 2.449 times what is expected; 6 is n_embd", and a hint."""
+    names = {n: " and ".join(name for name, size in sizes.items() if size == n) for n in sorted(set(sizes.values()))}
+    for forms in (_forms, _quotients):
+        found = [
+            (form, of, hint) for form, value, of, hint in forms(names) if math.isclose(factor, value, rel_tol=_EXACT)
+        ]
+        if 0 < len(found) <= _MOST_READINGS:
+            written = " = ".join(dict.fromkeys([*(form for form, _, _ in found), f"{factor:.4g}"]))
+            known = ", ".join(f"{n} is {names[n]}" for n in dict.fromkeys(n for _, of, _ in found for n in of))
+            return f"{written} times what is expected; {known}", found[0][2] if len(found) == 1 else _FACTOR
+        if found:
+            break
+    return f"{factor:.4g} times what is expected", _FACTOR
+
+
+def _forms(known: Iterable[float]) -> Iterator[Reading]:
+    """What the formulas of the field make of one known number."""
+    for n in known:
+        if n == 1:
+            continue
+        if n < 1:
+            yield f"(1 - {n})", 1 - n, (n,), _RATE
+            yield f"1/(1 - {n})", 1 / (1 - n), (n,), _RATE
+        yield f"{n}", n, (n,), _COUNT
+        yield f"1/{n}", 1 / n, (n,), _COUNT
+        yield f"sqrt({n})", math.sqrt(n), (n,), _ROOT
+        yield f"1/sqrt({n})", 1 / math.sqrt(n), (n,), _ROOT
+
+
+def _quotients(known: Collection[float]) -> Iterator[Reading]:
+    """What they make of two: both known, or n and n - 1."""
+    less = {n - 1 for n in known if n > 2}
+    for a, b in itertools.permutations(sorted({*known, *less} - {1}), 2):
+        of = tuple(n for n in (a, b) if n in known)
+        if len(of) == 2 or (of and max(a, b) in known and abs(a - b) == 1):
+            hint = _FACTOR if len(of) == 2 else _BESSEL
+            yield f"{a}/{b}", a / b, of, hint
+            yield f"sqrt({a}/{b})", math.sqrt(a / b), of, hint
 
 
 def _offset(actual: Tensor, expected: Tensor, _: Sizes) -> Diagnosis | None:
@@ -132,4 +160,16 @@ def _feature(actual: Tensor, expected: Tensor, _: Sizes) -> Diagnosis | None:
     return None
 
 
-_DETECTORS = (inverted, _factor, _offset, one_function, rearranged, shifted, off_by_one, leaking, other_axis, _feature)
+_DETECTORS = (
+    inverted,
+    _factor,
+    _offset,
+    _temperature,
+    one_function,
+    rearranged,
+    shifted,
+    off_by_one,
+    leaking,
+    other_axis,
+    _feature,
+)

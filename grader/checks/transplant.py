@@ -1,177 +1,168 @@
 """Weights for the student's module: drawn on the trusted side, given to both modules, never asked back.
 
-A mapping is a way to fill the student's layers from the reference's. Equal names decide it; else order and shapes
-do; where those leave a
-choice, each candidate is tried on the module's own behaviour. When none is safe we say so instead of guessing.
+A plan says how the student's layers are filled from the reference's. Names propose it, the module's own behaviour
+decides: with the right plan it computes, for every draw of weights, what the reference computes, or what a known
+mistake does. Where nothing decides we say so instead of guessing.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+from weakref import WeakKeyDictionary
 
 import torch
 
-from grader.checks.compare import close
-from grader.checks.evidence import CheckFailed, gathering
-from grader.errors import Fault, GraderError, StudentError
+from grader.checks import naming
+from grader.checks.evidence import CheckError
+from grader.checks.layout import Gradients, Parameter, Plan, Weights
+from grader.checks.search import plans
+from grader.checks.settle import EQUAL, Question, apart, settle
+from grader.checks.weights import asked, built, draw, drawn, integers, load
+from grader.errors import Fault, StudentError
 from grader.text import clean
-from grader.wire.proxy import Remote
+from grader.wire.proxy import Port, Remote
 
-_MOST_TRIES = 200  # mappings tried on the module's behaviour
-_MOST_WORK = 50_000  # partial mappings looked at
+_MOST_TRIES = 200  # plans tried on the module's behaviour
+_MOST_TRIES_NAMED = 40  # the same, when all names are the reference's
+_SURE = 2.9  # how much stranger the next plan is where names alone decide
 
-Weights = Mapping[str, torch.Tensor]
-Shapes = Mapping[str, tuple[int, ...]]  # parameter name to shape, in order of registration
+Layout = Callable[[Weights], Weights]
 
-
-@dataclass(frozen=True, slots=True)
-class Filling:
-    """One layer of the student's and the reference's layers that fill it, one below the other: ("qkv", ("q", "k",
-    "v")).
-    """
-
-    layer: str
-    sources: tuple[str, ...]
+_traits: WeakKeyDictionary[Port, dict[object, frozenset[object]]] = WeakKeyDictionary()  # of plans that were right
 
 
-Plan = tuple[Filling, ...]
+class Twin(Remote):
+    """A student's module filled from the reference's: gradients come back under the reference's names."""
+
+    def __init__(self, module: Remote, plan: Plan, weights: Weights, generator: torch.Generator) -> None:
+        super().__init__(module._port, module._target, module._path)
+        self._module = module  # alive as long as this
+        self._plan = plan
+        self._generator = generator
+        self._filled(weights)
+
+    def _filled(self, weights: Weights) -> None:
+        self._weights = weights
+        load(self, self._plan.fill(weights, self._generator))
+
+    def _recovered(self, parameters: Gradients) -> Gradients:
+        return self._plan.recover(parameters, self._weights)
 
 
 def twins(
-    theirs: Remote, ours: Remote, *args: object, probe: Sequence[object] = (), **kwargs: object
+    theirs: Remote,
+    ours: Remote,
+    *args: object,
+    probe: Sequence[object] = (),
+    layouts: Sequence[Layout] = (),
+    **kwargs: object,
 ) -> tuple[Remote, Remote]:
     """Construct both modules with the same arguments and give both the same fresh weights; return (student's,
     reference's) in eval mode.
 
-    `probe` are example arguments of the module's forward: they settle a mapping that names leave open.
-    Raises StudentError (layout) when no mapping is safe.
+    `probe` are example arguments of the module's forward: the module's answers to them show which of its layers is
+    which. A layout, for an unusual module, gives the student's parameters from the reference's, both by name. An
+    argument that lives on one side is a function of the side: `lambda side: side.torch.nn.Linear(3, 4)`.
+    Raises StudentError (layout) when no plan is safe, CheckError when the probe shows nothing.
     """
-    reference, wanted = _built(ours, args, kwargs)
-    student, found = _built(theirs, args, kwargs)
-    if not wanted:
-        raise GraderError("the reference module has no parameters to give")
-    # The reference answers the probe in every case, so that its answers can be recorded; a mapping is settled on other
-    # numbers than the ones it is graded on.
-    trial, weights = _draw(wanted), _draw(wanted)
-    _load(reference, trial)
-    expected = reference(*probe) if probe else None
-    _load(reference, weights)
-    if all(found.get(name) == shape for name, shape in wanted.items()):
-        _load(student, weights)
-        return student, reference
-    candidates = list(itertools.islice(_candidates(found, wanted), _MOST_TRIES))
-    for candidate in candidates:
-        if len(candidates) == 1 or (probe and _fits(student, _fill(candidate, trial), probe, expected)):
-            _load(student, _fill(candidate, weights))
-            return student, reference
-    raise StudentError(Fault.LAYOUT, _no_mapping(found, wanted, len(candidates)))
+    # The reference answers everything before the student's side is asked, and the same whatever that side is like:
+    # its answers can be recorded, and another student's run sees the same weights.
+    reference, wanted = built(ours, args, kwargs)
+    draws, weights = [draw(wanted), draw(wanted)], draw(wanted)
+    generator = torch.Generator()
+    generator.manual_seed(int(torch.randint(1 << 62, ())))
+    expected = asked(reference, draws, probe) if probe else []
+    if probe and not apart(*expected) > EQUAL:
+        raise CheckError("the reference's answer to the probe does not depend on its weights")
+    load(reference, weights)
+    student, found = built(theirs, args, kwargs)
+    known = _traits.setdefault(theirs._port, {})
+    traits = known.get(theirs._path, frozenset())
+    exact = {parameter.name for parameter in wanted} <= {parameter.name for parameter in found}
+    searched = plans(found, wanted, [*integers(args), *integers(kwargs)], traits)
+    proposed: Iterator[Plan] = chain(
+        _offered(layouts, found, weights), islice(searched, _MOST_TRIES_NAMED if exact else _MOST_TRIES)
+    )
+    if exact and getattr(theirs._port, "by_name", False):
+        plan, tried = next(proposed), []
+    elif probe:
+        plan, tried = settle(student, proposed, traits, Question(probe, draws, expected, ours, args, kwargs, generator))
+    else:
+        plan, tried = None, list(islice(proposed, 2))
+    if plan is not None:
+        known[theirs._path] = plan.traits
+    elif (plan := _chosen_by_names(tried)) is None:
+        raise StudentError(Fault.LAYOUT, _no_plan(tried, found, wanted, bool(probe)))
+    return Twin(student, plan, weights, generator), reference
 
 
-def _built(constructor: Remote, args: Sequence[object], kwargs: Mapping[str, object]) -> tuple[Remote, Shapes]:
-    """A new module and its parameters. What the other side says of them is believed for nothing but where to put
-    weights.
-    """
-    answer = constructor._ask("build", args=constructor._out(args), kwargs=constructor._out(kwargs))
-    try:
-        module, rows = answer
-        if isinstance(module, Remote) and rows is not None:
-            own = (row for row in rows if row["shared_with"] == row["name"])
-            return module, {str(row["name"]): tuple(int(n) for n in row["shape"]) for row in own}
-    except (TypeError, KeyError, ValueError):
-        raise StudentError(Fault.WIRE, "your module's layers could not be listed") from None
-    raise StudentError(Fault.LAYOUT, "your class does not give a torch.nn.Module")
+def redraw(theirs: Remote, ours: Remote) -> None:
+    """Give a pair of twins other weights, of another size too: the same ones to both."""
+    if not isinstance(theirs, Twin):
+        raise CheckError("redraw takes what twins returned: the student's module, then the reference's")
+    size = 0.6 + 0.8 * float(torch.rand(()))
+    weights = drawn({name: value.shape for name, value in theirs._weights.items()}, size)
+    load(ours, weights)
+    theirs._filled(weights)
 
 
-def _draw(shapes: Shapes) -> dict[str, torch.Tensor]:
-    """Weights of the size a trained layer has: no zeros, no ones, nothing a degenerate module would match by luck."""
-    drawn = {}
-    for name, shape in shapes.items():
-        values = torch.randn(shape)
-        scale_like = len(shape) == 1 and name.endswith("weight")  # LayerNorm's
-        drawn[name] = 1 + 0.3 * values if scale_like else 0.5 * values if len(shape) < 2 else values * shape[-1] ** -0.5
-    return drawn
+def _offered(layouts: Sequence[Layout], found: Sequence[Parameter], weights: Weights) -> Iterator[Plan]:
+    """The instructor's layouts that fit: with the names and shapes of the student's parameters."""
+    shapes = {parameter.name: parameter.shape for parameter in found if parameter.name == parameter.own}
+    for layout in layouts:
+        try:
+            filled = layout(dict(weights))
+            if {name: tuple(value.shape) for name, value in filled.items()} == shapes:
+                yield Plan((), layout=layout)
+        except Exception:  # made for another module
+            continue
 
 
-def _load(module: Remote, weights: Weights) -> None:
-    module._ask("load", weights=dict(weights))
-
-
-def _layers(shapes: Shapes) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Parameters by the layer that holds them: {"q": {"weight": (8, 8), "bias": (8,)}}."""
-    layers: dict[str, dict[str, tuple[int, ...]]] = {}
-    for name, shape in shapes.items():
-        layer, _, leaf = name.rpartition(".")
-        layers.setdefault(layer, {})[leaf] = shape
-    return layers
-
-
-def _candidates(found: Shapes, wanted: Shapes) -> Iterator[Plan]:
-    """Every way to fill all of the student's layers from all of the reference's, in order of registration first."""
-    targets, sources = _layers(found), _layers(wanted)
-    work = itertools.count()
-
-    def extend(done: Plan, open_layers: Sequence[str], left: Sequence[str]) -> Iterator[Plan]:
-        if not open_layers:
-            if not left:
-                yield done
-            return
-        layer = open_layers[0]
-        for count in range(1, len(left) - len(open_layers) + 2):
-            for chosen in itertools.permutations(left, count):
-                if next(work) > _MOST_WORK:
-                    return
-                if _stacked([sources[name] for name in chosen]) == targets[layer]:
-                    rest = [name for name in left if name not in chosen]
-                    yield from extend((*done, Filling(layer, chosen)), open_layers[1:], rest)
-
-    return extend((), list(targets), list(sources))
-
-
-def _stacked(layers: Sequence[Mapping[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]] | None:
-    """The shapes of several layers laid one below the other, as a fused layer holds them; None where they do not go
-    together.
-    """
-    first = layers[0]
-    if any(set(layer) != set(first) or layer[p][1:] != first[p][1:] for layer in layers for p in first if p in layer):
+def _chosen_by_names(tried: Sequence[Plan]) -> Plan | None:
+    """The likeliest plan where nothing else comes near it, or where there is no other."""
+    if not tried or tried[0].unfilled or tried[0].left_out:
         return None
-    return {p: (sum(layer[p][0] for layer in layers), *shape[1:]) for p, shape in first.items() if shape}
+    first, *others = tried
+    alone = first.layout is not None or not others or (first.named and others[0].strange > first.strange + _SURE)
+    return first if alone else None
 
 
-def _fill(mapping: Plan, weights: Weights) -> dict[str, torch.Tensor]:
-    filled = {}
-    for filling in mapping:
-        prefix = f"{filling.sources[0]}." if filling.sources[0] else ""
-        leaves = [n.removeprefix(prefix) for n in weights if n.rpartition(".")[0] == filling.sources[0]]
-        for leaf in leaves:
-            parts = [weights[f"{source}.{leaf}" if source else leaf] for source in filling.sources]
-            filled[f"{filling.layer}.{leaf}" if filling.layer else leaf] = torch.cat(parts)
-    return filled
-
-
-def _fits(student: Remote, weights: Weights, probe: Sequence[object], expected: object) -> bool:
-    """Whether with these weights the student's module computes what is expected on the probe."""
-    _load(student, weights)
-    try:
-        with gathering():  # looking for a mapping compares nothing of the check's
-            close(student(*probe), expected)
-    except CheckFailed:
-        return False
-    return True
-
-
-def _no_mapping(found: Shapes, wanted: Shapes, tried: int) -> str:
-    how = (
-        f"{tried} ways of giving them the reference's weights were tried; with none your module computes what is asked"
-    )
+def _no_plan(tried: Sequence[Plan], found: Sequence[Parameter], wanted: Sequence[Parameter], asked: bool) -> str:
+    """The layout found beside the layout expected, and what they lack."""
+    what = f"your layers are {_listed(found)}; expected are {_listed(wanted)}"
+    if tried and (told := _told(tried[0])):
+        return f"{'; '.join(told)}. {what[0].upper()}{what[1:]}"
     if not tried:
-        how = "there is no way of giving them the reference's weights"
+        return f"{what}. There is no way of giving them the reference's weights"
+    why = "with none your module computes what is asked" if asked else "nothing shows which of them is meant"
+    ways = f"{len(tried)} ways" if asked else "several ways"
     return (
-        f"your layers are {_listed(found)}; expected are {_listed(wanted)}. {how[0].upper()}{how[1:]}. "
-        "If the function is wrong the other checks say where; with the skeleton's layer names this one says by how much"
+        f"{what}. There are {ways} of giving them the reference's weights, and {why}. If the function is wrong the "
+        "other checks say where; with the skeleton's layer names this one says by how much"
     )
 
 
-def _listed(shapes: Shapes) -> str:
-    return clean(", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:16]), 600) or "none"
+def _told(plan: Plan) -> list[str]:
+    """What the student's module has too much and what it lacks, a layer a sentence."""
+    said: list[str] = []
+    filled = {s.removesuffix(".weight"): f.targets[0].removesuffix(".weight") for f in plan.fillings for s in f.sources}
+    for name in plan.left_out:
+        layer, role = naming.split(name, 1)
+        if "bias" in role and layer in filled:
+            said.append(f"your `{clean(filled[layer], 60)}` has no bias; the assignment asks for one")
+        elif "bias" not in role:
+            said.append(f"nothing of yours holds the weights of `{layer}`")
+    for name in plan.unfilled:
+        layer, role = naming.split(name, 1)
+        if "bias" not in role:
+            said.append(f"the assignment has nothing like your `{clean(name.removesuffix('.weight'), 60)}`")
+        elif f"{layer}.weight" not in plan.unfilled:
+            said.append(f"your `{clean(layer, 60)}` has a bias; the assignment asks for none")
+    return list(dict.fromkeys(said))[:6]
+
+
+def _listed(parameters: Sequence[Parameter]) -> str:
+    named = [f"{p.name} {p.shape}" for p in parameters if p.name == p.own]
+    more = f" and {len(named) - 16} more" if len(named) > 16 else ""
+    return (clean(", ".join(named[:16]), 600) or "none") + more

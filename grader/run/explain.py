@@ -8,19 +8,24 @@ the student gave names the mistake. No match, no claim.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from grader.assignment import Assignment
 from grader.checks.declare import Check, Mistake
 from grader.checks.detect import detect
 from grader.checks.evidence import CheckFailed, gathering
+from grader.errors import Fault, StudentError
 from grader.records import Diagnosis
 from grader.run.local import LocalPort, ReferencePort, overlay
 from grader.run.own import OwnParts
 from grader.run.trace import DiffersError, Exchange, PlayedBackPort, ReplayPort, SeededPort, sizes_of, subjects_of
+from grader.wire.values import Handle
 
-_MOST_PAIRS = 200  # pairs of mistakes tried for one submission
+_MOST_PAIRS = 250  # mistakes and pairs of them, tried for one submission
+_MOST_FAILURES = 3  # failures for which pairs are tried in vain
+
+Ids = tuple[str, ...]  # a mistake, or one laid over another
 
 
 @dataclass(slots=True)
@@ -37,6 +42,12 @@ class Failure:
     diagnosis: Diagnosis | None = None
 
     @property
+    def unseeded(self) -> bool:
+        """Whether a module of the student's was asked that has weights of its own: nobody else gives its answers."""
+        made = any(e.op == "call" and isinstance(e.answer, Handle) for e in self.answers)
+        return made and not any(e.op == "load" for e in self.answers)
+
+    @property
     def subjects(self) -> frozenset[str]:
         """The names of the student's file that the check itself asks for."""
         return subjects_of(self.answers)
@@ -51,7 +62,8 @@ class Explainer:
     student: SeededPort
     failures: Sequence[Failure]
     passed: Mapping[str, frozenset[str]]  # checks that earned everything, with the names they ask for
-    _pairs: dict[tuple[str, ...], LocalPort | None] = field(default_factory=dict)
+    _ports: dict[Ids, LocalPort] = field(default_factory=dict)
+    _hopeless: int = 0  # failures that neither a mistake nor a pair explained
 
     def explain(self) -> None:
         """Set `followed` and `diagnosis` of each failure. A student's side that ends meanwhile explains nothing."""
@@ -73,32 +85,49 @@ class Explainer:
         return parts.used() if evidence.compared else ()
 
     def _diagnose(self, failures: Sequence[Failure]) -> None:
-        found: list[tuple[Failure, list[tuple[str, ...]]]] = []
-        known: dict[tuple[str, ...], int] = {}  # mistakes that explain something, with how much
+        matches: list[list[Ids]] = []
         for failure in failures:
-            matches = [ids for ids in known if self._reproduces(ids, failure)] or self._search(failure, list(known))
-            found.append((failure, matches))
-            for ids in matches:
-                known[ids] = known.get(ids, 0) + 1
-        for failure, matches in found:
-            failure.diagnosis = self._choose(matches, known, failure) or _detected(failure)
+            known = list(dict.fromkeys(ids for found in matches for ids in found))
+            again = [ids for ids in known if self._reproduces(ids, failure)]
+            matches.append(again or self._search(failure, known))
+        kept = [
+            [ids for ids in found if all(self._explains_its_own(name, failures, matches) for name in ids)]
+            for found in matches
+        ]
+        for failure, found in zip(failures, kept, strict=True):
+            failure.diagnosis = self._choose(found, kept, failure) or _detected(failure)
 
-    def _search(self, failure: Failure, known: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    def _search(self, failure: Failure, known: Sequence[Ids]) -> list[Ids]:
         """Single mistakes that give the student's answers; where there is none, pairs of them."""
-        if not any(exchange.told for exchange in failure.answers):
-            return []
-        open_ids = [name for name in self.reference.mistakes if not self._refuted(name, failure)]
-        singles: list[tuple[str, ...]] = [(name,) for name in open_ids if self._reproduces((name,), failure)]
-        return singles or [ids for ids in self._pairs_of(open_ids, known) if self._reproduces(ids, failure)][:1]
+        fault = failure.error.fault if isinstance(failure.error, StudentError) else Fault.RAISED
+        if fault is not Fault.RAISED or not any(exchange.told for exchange in failure.answers):
+            return []  # a process that died, or a name that is not there, gives no answers to compare
+        names = [name for name in self.reference.mistakes if not self._refuted(name, failure)]
+        singles: list[Ids] = [(name,) for name in names if self._reproduces((name,), failure)]
+        return singles or self._pairs_for(failure, names, known)
 
-    def _pairs_of(self, names: Sequence[str], known: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-        """Pairs, those with a mistake that was seen already first, a bounded number in all."""
+    def _pairs_for(self, failure: Failure, names: Sequence[str], known: Sequence[Ids]) -> list[Ids]:
+        """Pairs, those with a mistake that was seen already first; a bounded number of pairs and failures in all."""
+        self._hopeless += 1
+        if self._hopeless > _MOST_FAILURES:
+            return []
         seen = {name for ids in known for name in ids}
-        pairs = sorted(itertools.combinations(names, 2), key=lambda pair: -len(seen.intersection(pair)))
-        for pair in pairs:
-            if pair not in self._pairs and len(self._pairs) >= _MOST_PAIRS:
-                continue
-            yield pair
+        found: dict[frozenset[str], Ids] = {}
+        for pair in sorted(itertools.permutations(names, 2), key=lambda pair: -len(seen.intersection(pair))):
+            tried = pair in self._ports or len(self._ports) < _MOST_PAIRS
+            if tried and frozenset(pair) not in found and self._reproduces(pair, failure):
+                found[frozenset(pair)] = pair
+        self._hopeless -= bool(found)
+        return list(found.values())
+
+    def _explains_its_own(self, name: str, failures: Sequence[Failure], matches: Sequence[Sequence[Ids]]) -> bool:
+        """Whether the mistake has a part in every failure that it is known to cause: else it only looks like it."""
+        mistake = self.reference.mistakes[name]
+        return all(
+            any(name in ids for ids in found)
+            for failure, found in zip(failures, matches, strict=True)
+            if failure.check.id in mistake.caught_by and mistake.replaces in failure.subjects and not failure.unseeded
+        )
 
     def _refuted(self, name: str, failure: Failure) -> bool:
         """Whether a check that the mistake would fail was passed by the very name in question."""
@@ -108,10 +137,9 @@ class Explainer:
         return any(mistake.replaces in self.passed.get(check, ()) for check in mistake.caught_by)
 
     def _reproduces(self, ids: tuple[str, ...], failure: Failure) -> bool:
-        port = self._port(ids)
-        if port is None or any(self._refuted(name, failure) for name in ids):
+        if any(self._refuted(name, failure) for name in ids):
             return False
-        replay = ReplayPort(port, [exchange.answer for exchange in failure.answers if exchange.told])
+        replay = ReplayPort(self._port(ids), [exchange.answer for exchange in failure.answers if exchange.told])
         try:
             with gathering():
                 failure.run(replay, PlayedBackPort(self.reference, failure.asked))
@@ -121,28 +149,23 @@ class Explainer:
             return replay.finished
         return False
 
-    def _port(self, ids: tuple[str, ...]) -> LocalPort | None:
-        if len(ids) == 1:
-            return dict(self.reference.specimens)[ids[0]]
-        if ids not in self._pairs:
-            try:
-                self._pairs[ids] = LocalPort(overlay(self.assignment, *ids)[1], as_student=True)
-            except TypeError:
-                self._pairs[ids] = None
-        return self._pairs[ids]
+    def _port(self, ids: Ids) -> LocalPort:
+        if ids not in self._ports:
+            single = dict(self.reference.specimens).get(ids[0]) if len(ids) == 1 else None
+            self._ports[ids] = single or LocalPort(overlay(self.assignment, *ids)[1], as_student=True)
+        return self._ports[ids]
 
-    def _choose(
-        self, matches: Sequence[tuple[str, ...]], known: Mapping[tuple[str, ...], int], failure: Failure
-    ) -> Diagnosis | None:
-        """The mistake that explains most, in what was asked before in what it is built on; none where two tie."""
+    def _choose(self, found: Sequence[Ids], kept: Sequence[Sequence[Ids]], failure: Failure) -> Diagnosis | None:
+        """The mistake that explains most, in what the check asks for before what that is built on; no tie is broken."""
 
-        def strength(ids: tuple[str, ...]) -> tuple[bool, int]:
-            return all(self.reference.mistakes[i].replaces in failure.subjects for i in ids), known[ids]
+        def strength(ids: Ids) -> tuple[bool, int]:
+            inside = all(self.reference.mistakes[name].replaces in failure.subjects for name in ids)
+            return inside, sum(ids in others for others in kept)
 
-        ranked = sorted(matches, key=strength, reverse=True)
+        ranked = sorted(found, key=strength, reverse=True)
         if not ranked or (len(ranked) > 1 and strength(ranked[0]) == strength(ranked[1])):
             return None
-        return _named([self.reference.mistakes[name] for name in ranked[0]])
+        return _named([self.reference.mistakes[name] for name in sorted(ranked[0])])
 
 
 def _named(mistakes: Sequence[Mistake]) -> Diagnosis:

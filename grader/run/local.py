@@ -6,9 +6,9 @@ import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import torch
@@ -106,13 +106,18 @@ def run_trusted(assignment: Assignment, path: Path) -> dict[str, object]:
 def _run(path: Path, module: ModuleType, assignment: Assignment, over: ModuleType | None = None) -> dict[str, object]:
     module.__file__ = str(path)
     try:
-        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        code = _compiled(str(path), path.read_bytes())
         with _importable(assignment.name, over or module, assignment.folder):
             exec(code, module.__dict__)
     except Exception as error:
         raised = Raised.of(error, lambda name: name == str(path))
         raise UsageError(f"{path}, line {raised.line}: {raised.name}: {raised.message}") from error
     return module.__dict__
+
+
+@lru_cache(maxsize=64)  # pairs of mistakes are laid over each other a hundred times
+def _compiled(path: str, source: bytes) -> CodeType:
+    return compile(source, path, "exec", dont_inherit=True)
 
 
 def overlays(assignment: Assignment) -> Iterator[tuple[Mistake, dict[str, object]]]:
@@ -123,38 +128,28 @@ def overlays(assignment: Assignment) -> Iterator[tuple[Mistake, dict[str, object
 
 
 def overlay(assignment: Assignment, *known: str) -> tuple[list[Mistake], dict[str, object]]:
-    """Known mistakes, and the solution with all of them laid over it.
+    """Known mistakes, and the solution with all of them laid over it, one over the other.
 
-    Raises UsageError for a mistake that replaces nothing, TypeError for two that cannot be made at once.
+    A mistake that builds on what it replaces builds on the mistake that was laid there before. Raises UsageError for a
+    mistake that replaces nothing.
     """
     solution = ModuleType(assignment.name)
     _run(assignment.solution, solution, assignment)
-    mistakes = _run(assignment.mistakes, ModuleType("mistakes"), assignment, over=solution)
-    laid: dict[str, Any] = {}
     records = []
     for name in known:
-        replacement: Any = mistakes[name]
+        replacement: Any = _run(assignment.mistakes, ModuleType("mistakes"), assignment, over=solution)[name]
         record: Mistake = getattr(replacement, MISTAKE)
         if record.replaces not in solution.__dict__:
             raise UsageError(
                 f"{assignment.mistakes}: {name} replaces {record.replaces!r}, which the solution does not define"
             )
-        before = laid.get(record.replaces)
-        laid[record.replaces] = replacement if before is None else _both(before, replacement)
+        original = solution.__dict__[record.replaces]
+        for heir in [v for v in vars(solution).values() if isinstance(v, type) and original in v.__bases__]:
+            if heir is not replacement:  # what inherits from the name inherits from the mistake
+                heir.__bases__ = tuple(replacement if base is original else base for base in heir.__bases__)
+        setattr(solution, record.replaces, replacement)
         records.append(record)
-    for name, value in laid.items():
-        setattr(solution, name, value)
     return records, solution.__dict__
-
-
-def _both(one: Any, other: Any) -> type:
-    """A class that makes two mistakes of one class at once, where they change different methods."""
-    if not (isinstance(one, type) and isinstance(other, type)):
-        raise TypeError("two functions cannot stand in one place")
-    own = [{n for n, v in vars(cls).items() if callable(v) and n != "__class__"} for cls in (one, other)]
-    if own[0] & own[1]:
-        raise TypeError("both change the same method")
-    return type(one.__name__, (one, other), {})
 
 
 def known_mistakes(assignment: Assignment) -> list[str]:

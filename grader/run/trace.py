@@ -16,6 +16,7 @@ from grader.wire.values import Handle
 
 # Two right float32 computations differ by far less, two different mistakes by far more.
 _NEAR = 3e-5
+_PULLED = {"output", "inputs", "parameters"}  # what a question for gradients is answered
 _SILENT = ("build", "load", "lend")  # acts that answer nothing of what the student's code computes
 
 
@@ -52,6 +53,13 @@ class Wrapped:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["port"], name)
+
+    def __hash__(self) -> int:
+        return hash(self.port)
+
+    def __eq__(self, other: object) -> bool:
+        """Two wraps of one port are one port to whoever keeps what it once answered."""
+        return isinstance(other, Wrapped) and self.port == other.port
 
     @property
     def epoch(self) -> int:
@@ -109,6 +117,8 @@ class DiffersError(BaseException):
 class ReplayPort(Wrapped):
     """Asks somebody else the same questions, until an answer differs from `answers`. Raises DiffersError then."""
 
+    by_name = True  # one of ours: its layers are named as the reference's, and nothing has to be found out
+
     def __init__(self, port: SeededPort, answers: Sequence[object]) -> None:
         super().__init__(port)
         self._left = list(answers)[::-1]
@@ -159,6 +169,8 @@ def alike(one: Any, other: Any) -> bool:
     if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
         return len(one) == len(other) and all(map(alike, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
+        if one.keys() == other.keys() == _PULLED:  # parameters go by the names each side has for its own
+            return alike([one["output"], one["inputs"]], [other["output"], other["inputs"]])
         return one.keys() == other.keys() and all(alike(value, other[key]) for key, value in one.items())
     if isinstance(one, Handle) and isinstance(other, Handle):
         return True

@@ -17,6 +17,7 @@ from torch import nn
 
 from grader.text import clean
 from grader.wire.values import DTYPES, Handle
+from grader.wire.watch import carries_history, strided, surroundings
 
 _PLAIN = (type(None), bool, int, float, str, torch.dtype, Handle)
 _MAX_ITEMS = 200_000  # elements of one returned list or dict
@@ -57,7 +58,9 @@ class Raised:
 
 
 class Host:
-    """Objects by number, names by path, and the acts that can be asked for: call, get, vjp, build, load, lend."""
+    """Objects by number, names by path, and the acts that can be asked for: call, get, vjp, build, layout, load,
+    lend.
+    """
 
     def __init__(self, namespace: Mapping[str, object], borrow: Borrow | None = None) -> None:
         self._namespace = namespace
@@ -77,7 +80,14 @@ class Host:
         if (seed := fields.get("seed")) is not None:
             torch.default_generator.manual_seed(seed)  # manual_seed itself writes out the whole stack for CUDA
             random.seed(seed)
-        target = self._resolve(fields.get("target"), fields.get("path", ()))
+        dtype, recording = torch.get_default_dtype(), torch.is_grad_enabled()
+        try:
+            return self._act(op, self._resolve(fields.get("target"), fields.get("path", ())), fields)
+        finally:  # what one call leaves switched costs nothing in the next
+            torch.set_default_dtype(dtype)
+            torch.set_grad_enabled(recording)
+
+    def _act(self, op: str, target: Any, fields: Mapping[str, Any]) -> object:
         match op:
             case "call":
                 return self._call(target, fields)
@@ -87,6 +97,8 @@ class Host:
                 return self._vjp(target, fields)
             case "build":
                 return self._build(target, fields)
+            case "layout":
+                return _layout(target)
             case "load":
                 _load(target, fields["weights"])
                 return None
@@ -110,18 +122,14 @@ class Host:
             args, kwargs = strided((args, kwargs))
         if not fields.get("watch"):
             return self._export(target(*args, **kwargs))
-        before = _surroundings()
-        try:
-            output = target(*args, **kwargs)
-        finally:
-            after = _surroundings()
-            torch.set_default_dtype(before["dtype"])
-            torch.set_grad_enabled(before["grad"])
+        before = surroundings()
+        output = target(*args, **kwargs)
+        after = surroundings()
         return {
             "output": self._export(output),
             "arguments": self._export((args, kwargs)),
             "moved": [name for name, state in before.items() if state != after[name]],
-            "history": _carries_history(output),
+            "history": carries_history(output),
         }
 
     def _call_lent(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -228,34 +236,6 @@ def _several(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (tuple, list)) else (value,)
 
 
-def strided(value: Any) -> Any:
-    """The same values, column by column in memory: no tensor of two dimensions or more is contiguous any more."""
-    if isinstance(value, torch.Tensor):
-        backwards = tuple(range(value.dim()))[::-1]
-        return value.permute(backwards).contiguous().permute(backwards)
-    if isinstance(value, (tuple, list)):
-        return type(value)(strided(item) for item in value)
-    return {k: strided(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _surroundings() -> dict[str, Any]:
-    """What all of a process's code shares, and a call should leave as it is."""
-    return {
-        "torch": torch.default_generator.get_state().tolist(),
-        "python": random.getstate(),
-        "dtype": torch.get_default_dtype(),
-        "grad": torch.is_grad_enabled(),
-    }
-
-
-def _carries_history(value: Any) -> bool:
-    if isinstance(value, torch.Tensor):
-        return value.requires_grad
-    if isinstance(value, (tuple, list)):
-        return any(map(_carries_history, value))
-    return isinstance(value, dict) and any(map(_carries_history, value.values()))
-
-
 def _layout(module: nn.Module) -> list[dict[str, object]]:
     """Every parameter's name, shape, dtype, the class of the layer that holds it, and the first name of those it is
     shared with.
@@ -268,6 +248,7 @@ def _layout(module: nn.Module) -> list[dict[str, object]]:
             {
                 "name": name,
                 "shape": tuple(parameter.shape),
+                "trainable": parameter.requires_grad,
                 "dtype": parameter.dtype if parameter.dtype in DTYPES.values() else None,
                 "layer": type(owner).__name__,
                 "shared_with": first.setdefault(id(parameter), name),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import torch
@@ -61,6 +61,18 @@ class Remote:
             return Remote(self._port, None, (name,))
         return self._ask("get", path=(*self._path, name))
 
+    def __len__(self) -> int:
+        count = self._ask("call", path=(*self._path, "__len__"), args=(), kwargs={})
+        if type(count) is not int or not 0 <= count < 1 << 31:
+            raise StudentError(Fault.RAISED, f"len() of your object gives {clean(repr(count), 60)}, not a number")
+        return count
+
+    def __getitem__(self, index: object) -> Any:
+        return self._ask("call", path=(*self._path, "__getitem__"), args=(self._out(index),), kwargs={})
+
+    def __bool__(self) -> bool:
+        return True  # what it is called with may be empty, the proxy never is
+
     def __repr__(self) -> str:
         return f"<{'.'.join(self._path) or (self._target.kind if self._target else 'file')} on the other side>"
 
@@ -78,6 +90,10 @@ class Remote:
             released: list[int] | None = getattr(self._port, "released", None)
             if released is not None:
                 released.append(self._target.number)
+
+    def _recovered(self, parameters: Mapping[str, torch.Tensor | None]) -> Mapping[str, torch.Tensor | None]:
+        """The gradients of its parameters under the names a check knows: here their own."""
+        return parameters
 
     def _ask(self, op: str, **fields: object) -> Any:
         if self._epoch != self._port.epoch and self._target is not None:
@@ -154,7 +170,8 @@ def gradients(
     """
     out = target._out
     answer = target._ask("vjp", args=out(args), kwargs=out(kwargs), wrt=tuple(wrt), cotangent=cotangent)
-    return _checked(answer, cotangent, len(wrt))
+    found = _checked(answer, cotangent, len(wrt))
+    return replace(found, parameters=target._recovered(found.parameters))
 
 
 def _checked(answer: Any, cotangent: Any, inputs: int) -> Gradients:

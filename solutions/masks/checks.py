@@ -43,11 +43,11 @@ def test_causal_sizes(student, reference, max_tokens):
 )
 def test_decoder_without_padding(student, reference, full_texts):
     """Task 3: where nothing is padded every text gets the causal mask."""
-    expected = reference.causal_mask(8).expand(2, 1, 8, 8)
-    equal(student.decoder_mask(full_texts, 8), expected, "decoder_mask", any_dtype=True)
+    theirs = student.decoder_mask(full_texts, 8)
+    equal(theirs, reference.decoder_mask(full_texts, 8), "decoder_mask", any_dtype=True)
 
 
-@pytest.mark.parametrize("max_tokens", [11, 150])
+@pytest.mark.parametrize("max_tokens", [13, 150])
 @check(points=1, partial=True, hint="Try a batch of your own, padded to more tokens than its longest text has.")
 def test_decoder_wide(student, reference, mixed_texts, max_tokens):
     """Task 3: other texts and other sizes, up to 150 tokens."""

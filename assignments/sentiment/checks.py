@@ -1,0 +1,168 @@
+"""What students may see of how the sentiment assignment is graded. Letters are the handout's."""
+
+from types import SimpleNamespace
+
+import torch
+
+from grader.checks import check, close, equal, kind, padding_ignored, twins
+
+HPARAMS = SimpleNamespace(
+    PAD_TOKEN="<pad>", PAD_INDEX=0, UNK_TOKEN="<unk>", UNK_INDEX=1, STOP_WORDS=["the", "and", "is"]
+)
+REVIEWS = [
+    "The film is good, and the music is GOOD.",
+    "The plot is GOOD. The film drags.",
+    "Bad film! Bad, bad music?",
+]
+VOCAB = {"<pad>": 0, "<unk>": 1, "film": 2, "good": 3, "bad": 4, "music": 5, "plot": 6}
+SIZES = {
+    "vocab_size": 9,
+    "embedding_dim": 4,
+    "hidden_dim": 3,
+    "output_dim": 2,
+    "n_layers": 1,
+    "dropout_rate": 0.0,
+    "pad_index": 0,
+}
+
+
+def vocabulary(side, reviews, min_freq, hparams=HPARAMS):
+    """Return what `build_vocab` makes of the reviews, which has to be a dict."""
+    vocab = side.build_vocab(reviews, min_freq, hparams)
+    assert isinstance(vocab, dict), f"build_vocab should return a dict, not {kind(vocab)}"
+    return vocab
+
+
+def example(dataset, index):
+    """Return one item of the dataset, which has to be a dict with the three keys."""
+    item = dataset[index]
+    assert isinstance(item, dict), f"an example should be a dict, not {kind(item)}"
+    equal(set(item), {"ids", "length", "label"}, "the set of an example's keys")
+    return item
+
+
+def rectangle(side, rows, pad_index):
+    """Return the batch that `collate` makes of examples with these ids; the labels are 1, 0, 1, ..."""
+    items = [{"ids": ids, "length": len(ids), "label": (i + 1) % 2} for i, ids in enumerate(rows)]
+    batch = side.collate(items, pad_index)
+    assert isinstance(batch, dict), f"collate should return a dict, not {kind(batch)}"
+    equal(set(batch), {"ids", "length", "label"}, "the set of the batch's keys")
+    return batch
+
+
+# --- from words to numbers
+
+
+@check(
+    points=1,
+    hint="Lower case, punctuation, cutting into words, counting over all texts, and only then the two questions: often "
+    "enough, and no stop word?",
+)
+def test_vocab_words(student, reference):
+    """The vocabulary holds the words that occur often enough, without stop words."""
+    words, expected = (set(vocabulary(side, REVIEWS, 2)) for side in (student, reference))
+    equal(words, expected, "the set of the vocabulary's words")
+
+
+@check(points=1, hint="Two ids are taken before the first word comes. Every word then gets the next one.")
+def test_vocab_ids(student):
+    """The two special entries have the ids 0 and 1, and the words 2, 3, 4, ..., each id once."""
+    vocab = vocabulary(student, REVIEWS, 1)
+    equal(vocab.get("<pad>"), 0, "the id of <pad>")
+    equal(vocab.get("<unk>"), 1, "the id of <unk>")
+    equal(sorted(vocab.values()), list(range(len(vocab))), "the list of all ids, in order,")
+
+
+@check(points=1, hint="The vocabulary knows normalised words. What has to happen to a text before it is looked up?")
+def test_known_words(student, reference):
+    """tokenize finds each word of the vocabulary, in the order of the text."""
+    for text in ("good music bad plot good", "Bad FILM, good plot!"):
+        equal(student.tokenize(VOCAB, text), reference.tokenize(VOCAB, text), f"the list of ids of {text!r}")
+
+
+@check(points=1, hint="A word that nobody has seen still stands somewhere in the text: it keeps its place.")
+def test_unknown_words(student, reference):
+    """A word that the vocabulary does not have gets the id 1, in its place."""
+    for text in ("good acting bad plot", "zebra", "acting acting film"):
+        equal(student.tokenize(VOCAB, text), reference.tokenize(VOCAB, text), f"the list of ids of {text!r}")
+
+
+# --- from texts to batches
+
+
+@check(points=1, hint="`ids` is what tokenize gives, `length` says how many ids there are, and 1 stands for positive.")
+def test_example(student, reference):
+    """An example is a dict with its ids, their number and its label."""
+    x, y = ["good film music plot", "bad music", "film"], ["positive", "negative", "negative"]
+    theirs, ours = student.IMDB(x, y, VOCAB), reference.IMDB(x, y, VOCAB)
+    for i in range(3):
+        equal(example(theirs, i), example(ours, i), f"example {i}")
+
+
+@check(points=0.5, hint="len(dataset) is what a DataLoader asks first.")
+def test_dataset_size(student):
+    """The dataset has as many examples as there are reviews."""
+    equal(len(student.IMDB(["good film", "bad", "plot"], ["positive", "negative", "negative"], VOCAB)), 3, "its length")
+
+
+@check(
+    points=0.5, needs=test_example, hint="First tokenize, then cut. How many ids does the model get to see after that?"
+)
+def test_truncation(student, reference):
+    """Of a longer review only the first max_length ids are kept, and its length is their number."""
+    x, y = ["good film bad plot music", "bad music plot", "bad music"], ["positive", "negative", "negative"]
+    theirs, ours = student.IMDB(x, y, VOCAB, max_length=3), reference.IMDB(x, y, VOCAB, max_length=3)
+    for i in range(3):
+        equal(example(theirs, i), example(ours, i), f"with max_length=3, example {i}")
+
+
+@check(
+    points=1, hint="Draw the batch on paper: one line per example, and after its own ids as much padding as it needs."
+)
+def test_collate_ids(student, reference):
+    """collate puts the ids of one example into each row and fills up the shorter ones at their end."""
+    rows = [[5, 2], [3, 4, 1, 2], [6]]
+    equal(rectangle(student, rows, 0)["ids"], rectangle(reference, rows, 0)["ids"], "the tensor of ids")
+
+
+@check(points=0.5, hint="One number per example and key, as whole numbers in a tensor.")
+def test_collate_numbers(student, reference):
+    """collate makes one tensor of the lengths and one of the labels."""
+    rows = [[5, 2], [3, 4, 1, 2], [6]]
+    theirs, ours = rectangle(student, rows, 0), rectangle(reference, rows, 0)
+    equal(theirs["length"], ours["length"], "the tensor of lengths")
+    equal(theirs["label"], ours["label"], "the tensor of labels")
+
+
+# --- the LSTM
+
+
+@check(points=0.5, hint="One row of output_dim scores per review: the head is a Linear layer on one state per row.")
+def test_scores_shape(student, ids, length):
+    """The LSTM gives one score per class for each row."""
+    full = ids[1:2].repeat(3, 1), length[1:2].repeat(3)  # (B, T) and (B,): three rows without padding
+    scores = student.LSTM(**SIZES).eval()(*full)
+    assert isinstance(scores, torch.Tensor), f"forward should return a tensor of scores, not {kind(scores)}"
+    equal(tuple(scores.shape), (3, 2), "the shape of the scores")
+
+
+@check(
+    points=1,
+    needs=test_scores_shape,
+    hint="Follow the shortest row. Which of the states that the LSTM goes through is its last before the padding?",
+)
+def test_one_direction(student, reference, ids, length):
+    """The scores come from the state after each row's last real token."""
+    theirs, ours = twins(student.LSTM, reference.LSTM, **SIZES, probe=(ids, length))
+    close(theirs(ids, length), ours(ids, length), "the tensor of scores")
+
+
+@check(
+    points=1,
+    needs=test_scores_shape,
+    hint="A row's scores are its own. Who else has a say in yours: tokens behind its end, or the longest row's length?",
+)
+def test_padding(student, ids, length):
+    """More padding and other rows in the batch change nothing."""
+    model = student.LSTM(**SIZES).eval()
+    padding_ignored(model, ids, length, pad=0)

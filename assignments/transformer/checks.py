@@ -1,0 +1,169 @@
+"""What students may see of how the transformer assignment is graded. Shapes and letters are the handout's.
+
+The earlier parts are the student's own. A check that fails only because one of them is wrong earns its points: the
+reference is then asked again with that part in its place.
+"""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from grader.checks import causal, check, close, equal, kind, parameter_count, twins
+
+# The exact GELU and the one with tanh are both right and differ by up to 0.0005. The smallest effect of a known mistake
+# on these tensors is more than ten times as large as what this allows.
+EITHER_GELU = 2e-3
+
+
+def settings(**others):
+    """A TransformerConfig of one block that fits the fixed tensors, but for `others`."""
+    usual = {"vocab_size": 11, "block_size": 8, "n_embd": 12, "n_head": 3, "n_layer": 1}
+    return SimpleNamespace(**{**usual, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "hidden_pdrop": 0.0, **others})
+
+
+def well_formed(tensor, shape, what):
+    """Say in words when `tensor` is no tensor of finite floats of this shape; return it."""
+    assert isinstance(tensor, torch.Tensor), f"{what} should be a tensor, not {kind(tensor)}"
+    found, expected = tuple(tensor.shape), tuple(shape)
+    assert found == expected, f"{what} has shape {found}, and it should have {expected}"
+    assert tensor.dtype is torch.float32, f"{what} holds {tensor.dtype}, and it should hold torch.float32"
+    assert tensor.isfinite().all(), f"{what} holds values that are infinite or not a number (NaN)"
+    return tensor
+
+
+def logits_and_loss(model, idx, targets=None, cache=None):
+    """Both results of the model, or say in words when they are not two."""
+    answer = model(idx, targets, cache)
+    pair = isinstance(answer, (tuple, list)) and len(answer) == 2
+    assert pair, f"forward should return two results, the logits and the loss; yours is {kind(answer)}"
+    return answer
+
+
+def logits_of(model, idx, cache=None):
+    """The logits (B, P + T, V). Whether a loss comes with them is for test_answers to say."""
+    answer = model(idx, None, cache)
+    return answer[0] if isinstance(answer, (tuple, list)) and answer else answer
+
+
+def table_of(mask, what, B, T):
+    """A mask as (B, T, T) of False and True, whatever kind of numbers it holds and however it is to be broadcast."""
+    assert isinstance(mask, torch.Tensor), f"{what} should be a tensor, not {kind(mask)}"
+    sizes = zip(mask.shape, (B, 1, T, T), strict=False)
+    fits = mask.dim() == 4 and all(size in (1, full) for size, full in sizes)
+    assert fits, f"{what} has shape {tuple(mask.shape)}, and it should have {(B, 1, T, T)}"
+    return (mask != 0).expand(B, 1, T, T)[:, 0]
+
+
+# --- the block
+
+
+@check(points=0.5, hint="A block adds to the stream. What shape must something have that is added to (B, T, C)?")
+def test_block_shape(student, x, x_mask):
+    """Task 2: the block returns one tensor of its input's shape."""
+    block = student.TransformerBlock(settings()).eval()
+    well_formed(block(x, x_mask.bool()), x.shape, "the block's output")
+
+
+@check(points=0.5, hint="Count as in the handout's example: the table there says how many numbers each part learns.")
+def test_block_parameters(student):
+    """Task 1: the layers of a block have the right sizes."""
+    C = 12
+    parameter_count(student.TransformerBlock(settings(n_embd=C)), 12 * C * C + 13 * C)
+
+
+@check(
+    points=2,
+    needs=test_block_shape,
+    hint="Follow x through the two lines of the handout. What is normalised, what is added, and to what?",
+)
+def test_block_values(student, reference, x, x_mask):
+    """Task 2: the block adds attention, then the MLP, each of a normalised copy of the stream."""
+    sees = x_mask.bool()
+    theirs, ours = twins(student.TransformerBlock, reference.TransformerBlock, settings(), probe=(x, sees))
+    close(theirs(x, sees), ours(x, sees), "the block's output", rtol=EITHER_GELU)
+
+
+@check(
+    points=0.5, needs=test_block_shape, hint="Only attention needs the mask. Does it get the one that the block got?"
+)
+def test_block_mask(student, reference, x):
+    """Task 2: under a causal mask a later token never changes an earlier one."""
+    sees = torch.ones(1, 1, 5, 5).tril().bool()
+    theirs, _ = twins(student.TransformerBlock, reference.TransformerBlock, settings(), probe=(x, sees))
+    causal(theirs, x, sees)
+
+
+# --- the model
+
+
+@check(points=0.5, hint="Two results without return_hidden, one with it. Without targets there is no loss: None.")
+def test_answers(student, idx, targets):
+    """Task 6: the model returns logits and loss, or the hidden states alone."""
+    model = student.GenericTransformer(settings()).eval()
+    logits, loss = logits_and_loss(model, idx)
+    well_formed(logits, (4, 4, 11), "the tensor of logits")
+    equal(loss, None, "the loss without targets")
+    logits, loss = logits_and_loss(model, idx, targets)
+    well_formed(logits, (4, 4, 11), "the tensor of logits")
+    well_formed(loss, (), "the loss")
+    well_formed(model(idx, return_hidden=True), (4, 4, 12), "the tensor of hidden states")
+
+
+@check(
+    points=1.5,
+    hint="Embedding, block, final norm, head, in this order. GenericTransformer hides no position from any other.",
+)
+def test_logits(student, reference, idx):
+    """Tasks 3 to 6: the logits of a model of one block are right."""
+    theirs, ours = twins(student.GenericTransformer, reference.GenericTransformer, settings(), probe=(idx,))
+    close(logits_of(theirs, idx), logits_of(ours, idx), "the tensor of logits", rtol=EITHER_GELU)
+
+
+@check(
+    points=1.5,
+    partial=True,
+    hint="Position t predicts target t. The mean is over all targets that count, whichever row they are in.",
+)
+@pytest.mark.parametrize("ignored", [False, True], ids=["all targets", "targets of -1"])
+def test_loss(student, idx, targets, ignored):
+    """Task 5: the loss is the mean cross entropy over the targets that are not -1."""
+    wanted = targets if ignored else targets.clamp(min=0)
+    logits, loss = logits_and_loss(student.GenericTransformer(settings()).eval(), idx, wanted)
+    expected = F.cross_entropy(well_formed(logits, (4, 4, 11), "the tensor of logits").mT, wanted, ignore_index=-1)
+    close(loss, expected, "the loss", rtol=1e-4)  # of the student's own logits: right or wrong, they are to be used
+
+
+@check(points=1, hint="The cache's vectors stand where embedded tokens would stand, before all of them.")
+def test_cache_in_front(student, reference, idx, cache):
+    """Task 4: the cache's vectors come in front of the tokens, and each of the P + T positions has logits."""
+    probe = (idx, None, cache)
+    theirs, ours = twins(student.GenericTransformer, reference.GenericTransformer, settings(), probe=probe)
+    close(logits_of(theirs, idx, cache), logits_of(ours, idx, cache), "the tensor of logits", rtol=EITHER_GELU)
+
+
+# --- encoder and decoder
+
+
+@check(
+    points=1,
+    partial=True,
+    hint="Your masks take two arguments, and the second one is how many columns the longest row needs.",
+)
+@pytest.mark.parametrize("name", ["Encoder", "Decoder"])
+def test_masks(student, reference, num_tokens, name):
+    """Tasks 7 and 8: the encoder's mask hides padding, the decoder's hides padding and what comes later."""
+    theirs, ours = (
+        table_of(getattr(side, name)(settings()).get_attention_mask(num_tokens), "the mask", 4, 5)
+        for side in (student, reference)
+    )
+    for b, n in enumerate(num_tokens.tolist()):
+        equal(theirs[b], ours[b], f"the mask of row {b}, which has {n} tokens,")  # (T, T)
+
+
+@check(points=1, hint="A decoder's mask has to reach the attention of every block.")
+def test_decoder_causal(student, reference, idx):
+    """Task 8: in a decoder a later token never changes an earlier position's logits."""
+    theirs, _ = twins(student.Decoder, reference.Decoder, settings(), probe=(idx,))
+    causal(lambda idx: logits_of(theirs, idx), idx)

@@ -1,0 +1,220 @@
+"""The checks, collected once and run on one program of ours after another, each in a process forked for it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import NoReturn
+
+import pytest
+import torch
+
+from grader.assignment import Assignment
+from grader.checks.declare import Mistake
+from grader.checks.evidence import CheckFailed
+from grader.errors import Fault, StudentError
+from grader.records import CheckResult, Outcome
+from grader.run.local import LocalPort, ReferencePort, run_trusted
+from grader.run.plugin import Checks, declared
+from grader.run.session import drive_pytest, run_items, total_points
+from grader.run.tensors import fixed_tensors
+from grader.sandbox.limits import footprint
+from grader.text import clean
+
+_MEMORY = 2 << 30  # bytes that a program may take
+_SECONDS, _TIMES = 5.0, 50.0  # processor time for one seed: so much, and so often what the solution takes
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Something to run the checks on: `make` gives its names afresh for each of the seeds."""
+
+    name: str
+    make: Callable[[], Mapping[str, object]]
+    seeds: Sequence[int] = (0,)
+    brief: bool = False  # the first loss is enough
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What one check gave one program under one seed."""
+
+    status: Outcome
+    points: float
+    followed: bool = False  # it earned its points by follow-through
+    message: str = ""
+    ratio: float | None = None  # the difference over what is allowed; None where none was measured
+
+    @property
+    def lost(self) -> bool:
+        """Whether the check itself took points."""
+        return self.status not in (Outcome.PASSED, Outcome.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One program's marks by seed and by check; `trouble` says why there are none, or not all."""
+
+    marks: Mapping[int, Mapping[str, Mark]]
+    trouble: str = ""
+
+
+def perform(
+    assignment: Assignment, programs: Sequence[Program], *, jobs: int
+) -> tuple[tuple[CheckResult, ...], dict[str, Trial]]:
+    """Run the checks on every program, `jobs` at a time; return the checks, and the trials by name.
+
+    Raises UsageError for a broken assignment.
+    """
+    torch.set_num_threads(1)  # this process forks: no thread may be alive in it
+    reference = _Reference(assignment)
+    reference.specimens  # noqa: B018 - made here, they are shared with every process
+    checks = Checks(assignment, reference, reporting=False, explain=True)
+    stage = _Stage(assignment, checks, programs, jobs)
+    drive_pytest(assignment, [checks, stage, fixed_tensors(assignment)], hidden=True)
+    if stage.error:
+        raise stage.error
+    return stage.checks, stage.trials
+
+
+class _Reference(ReferencePort):
+    """The solution, with no known mistakes for a diagnosis: what is wrong is known here, and naming it takes time."""
+
+    @property
+    def mistakes(self) -> dict[str, Mistake]:
+        """None."""
+        return {}
+
+
+class _Stage:
+    """pytest's run loop, and an eye on what the checks raise."""
+
+    def __init__(self, assignment: Assignment, checks: Checks, programs: Sequence[Program], jobs: int) -> None:
+        self.checks: tuple[CheckResult, ...] = ()
+        self.trials: dict[str, Trial] = {}
+        self.error: BaseException | None = None
+        self._assignment = assignment
+        self._plugin = checks
+        self._waiting = list(programs)[::-1]
+        self._jobs = jobs
+        self._seconds = 0.0  # of processor time, which the solution takes
+        self._raised: dict[str, list[Exception]] = {}  # by check, in this run
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Keep what a check raises: the records do not say how large a difference was."""
+        try:
+            return (yield)
+        except Exception as error:
+            self._raised.setdefault(declared(item).id, []).append(error)
+            raise
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run everything. Nothing may leave through pytest, which would print it: errors wait in `error`."""
+        running: dict[Connection, tuple[int, Program]] = {}
+        started: list[int] = []
+        try:
+            total_points(self._plugin, session)
+            begun = time.process_time()  # the solution goes first, and warms what follows
+            self._plugin.begin(LocalPort(run_trusted(self._assignment, self._assignment.solution), as_student=True))
+            run_items(session)
+            self._seconds = time.process_time() - begun
+            self.checks = self._plugin.results()
+            gc.collect()
+            gc.freeze()  # what is here now stays shared with every process
+            while self._waiting or running:
+                while self._waiting and len(running) < self._jobs:
+                    pid, reader = self._start(session, program := self._waiting.pop())
+                    started.append(pid)
+                    running[reader] = pid, program
+                for ready in wait(list(running)):
+                    if isinstance(ready, Connection):
+                        self._take(ready, running.pop(ready)[1])
+        except BaseException as error:
+            self.error = error
+            for pid, _ in running.values():
+                os.kill(pid, signal.SIGKILL)
+        for pid in started:  # only now: nobody waits until their memory is taken down
+            os.waitpid(pid, 0)
+        return True
+
+    def _start(self, session: pytest.Session, program: Program) -> tuple[int, Connection]:
+        reader, writer = Pipe(duplex=False)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a hook that runs after the fork would swallow it
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends us
+            self._perform_and_exit(session, program, writer)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        writer.close()
+        return pid, reader
+
+    def _take(self, reader: Connection, program: Program) -> None:
+        try:
+            runs, trouble = json.loads(reader.recv_bytes())
+        except EOFError:
+            runs, trouble = {}, "it took too long, too much memory, or ended Python itself"
+        reader.close()
+        marks = {
+            int(seed): {check: Mark(Outcome(status), *rest) for check, (status, *rest) in run.items()}
+            for seed, run in runs.items()
+        }
+        self.trials[program.name] = Trial(marks, trouble)
+
+    # -- in the forked process -------------------------------------------------------------------------------------
+
+    def _perform_and_exit(self, session: pytest.Session, program: Program, writer: Connection) -> NoReturn:
+        runs: dict[int, dict[str, tuple[object, ...]]] = {}
+        trouble = ""
+        try:
+            null = os.open(os.devnull, os.O_RDWR)  # what a program prints is of no interest
+            for stream in (0, 1, 2):
+                os.dup2(null, stream)
+            self._bound(len(program.seeds))
+            for seed in program.seeds:
+                runs[seed] = {check: astuple(mark) for check, mark in self._run(session, program, seed).items()}
+        except BaseException as error:
+            trouble = f"{type(error).__name__}: {clean(error, 400)}"
+        finally:
+            writer.send_bytes(json.dumps([runs, trouble], allow_nan=False).encode())
+            os._exit(0)
+
+    def _bound(self, seeds: int) -> None:
+        _, data, _ = footprint()
+        if data:
+            resource.setrlimit(resource.RLIMIT_DATA, (data + _MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        seconds = seeds * (_SECONDS + _TIMES * self._seconds)
+        signal.signal(signal.SIGPROF, _too_long)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # once more a second later, for who catches everything
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(2 * seconds + 10), most))
+
+    def _run(self, session: pytest.Session, program: Program, seed: int) -> dict[str, Mark]:
+        self._plugin.seed = seed
+        self._plugin.begin(LocalPort(program.make(), as_student=True))
+        self._raised.clear()
+        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if program.brief and self._raised:
+                return {declared(item).id: Mark(Outcome.FAILED, 0.0)}
+        return {result.id: self._mark(result) for result in self._plugin.results()}
+
+    def _mark(self, result: CheckResult) -> Mark:
+        errors = self._raised.get(result.id, [])
+        ratios = [getattr(error, "ratio", None) if isinstance(error, CheckFailed) else None for error in errors]
+        known = [ratio for ratio in ratios if ratio is not None and math.isfinite(ratio)]
+        ratio = max(known) if known and len(known) == len(errors) else None
+        said = clean(errors[0], 300) if errors else result.message or ""  # the record of a hidden check says nothing
+        return Mark(result.status, result.points, bool(result.followed), said, ratio)
+
+
+def _too_long(*_: object) -> NoReturn:
+    raise StudentError(Fault.TIMEOUT, "this takes too long")
