@@ -21,6 +21,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tenso
 
 class Attention(nn.Module):
     scale: float | None = None
+    q: Any
+    k: Any
+    v: Any
+    c_proj: Any
 
     def __init__(self, n_embd: int, n_head: int) -> None:
         super().__init__()
@@ -28,7 +32,7 @@ class Attention(nn.Module):
         self.q, self.k, self.v, self.c_proj = (nn.Linear(n_embd, n_embd) for _ in range(4))
 
     def heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_head, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.n_head, -1).transpose(1, 2)
 
     def merged(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(2)
@@ -42,20 +46,21 @@ class Attention(nn.Module):
         return out
 
 
-class _Own(Attention):
+class OwnLayers(Attention):
     """The same arithmetic around layers of its own."""
 
     def __init__(self, n_embd: int, n_head: int) -> None:
         nn.Module.__init__(self)
         self.n_head = n_head
-        self.make(n_embd, n_head, n_embd // n_head)
+        self.make(n_embd)
 
-    def make(self, C: int, H: int, D: int) -> None:
+    def make(self, C: int) -> None:
+        """Its layers."""
         raise NotImplementedError
 
 
-class Renamed(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class Renamed(OwnLayers):
+    def make(self, C: int) -> None:
         self.out_proj, self.w_value, self.query, self.keys = (nn.Linear(C, C) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,8 +68,8 @@ class Renamed(_Own):
         return out
 
 
-class Nameless(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class Nameless(OwnLayers):
+    def make(self, C: int) -> None:
         self.a, self.d, self.c, self.b = (nn.Linear(C, C) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,14 +103,15 @@ class Unused(Attention):
         self.register_buffer("tril", torch.ones(16, 16).tril())
 
 
-class Fused(_Own):
+class Fused(OwnLayers):
     names = "qkv"
 
-    def make(self, C: int, H: int, D: int) -> None:
+    def make(self, C: int) -> None:
         self.c_attn, self.c_proj = nn.Linear(C, 3 * C), nn.Linear(C, C)
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
-        return self.c_attn(x).chunk(3, dim=-1)  # type: ignore[no-any-return]
+        parts: tuple[Tensor, ...] = self.c_attn(x).chunk(3, dim=-1)
+        return parts
 
     def forward(self, x: Tensor) -> Tensor:
         parts = dict(zip(self.names, self.split(x), strict=True))
@@ -125,7 +131,8 @@ class FusedByHead(Fused):
 
 class FusedByFeature(Fused):
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
-        return self.c_attn(x).unflatten(-1, (-1, 3)).unbind(-1)  # type: ignore[no-any-return]
+        parts: tuple[Tensor, ...] = self.c_attn(x).unflatten(-1, (-1, 3)).unbind(-1)
+        return parts
 
 
 class FusedAsEinopsDoes(Fused):
@@ -139,7 +146,7 @@ class FusedAsEinopsDoes(Fused):
 class FusedTransposed(Fused):
     """One matrix (C, 3C), another (C, C), and biases of their own."""
 
-    def make(self, C: int, H: int, D: int) -> None:
+    def make(self, C: int) -> None:
         self.W_in, self.b_in = nn.Parameter(torch.zeros(C, 3 * C)), nn.Parameter(torch.zeros(3 * C))
         self.W_out, self.b_out = nn.Parameter(torch.zeros(C, C)), nn.Parameter(torch.zeros(C))
 
@@ -147,8 +154,8 @@ class FusedTransposed(Fused):
         return self.mixed(*(x @ self.W_in + self.b_in).chunk(3, dim=-1)) @ self.W_out + self.b_out
 
 
-class FusedKeysAndValues(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class FusedKeysAndValues(OwnLayers):
+    def make(self, C: int) -> None:
         self.to_q, self.to_kv, self.to_out = nn.Linear(C, C), nn.Linear(C, 2 * C), nn.Sequential(nn.Linear(C, C))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,8 +173,9 @@ class Head(nn.Module):
         return attend(self.query(x), self.key(x), self.value(x))
 
 
-class Heads(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class Heads(OwnLayers):
+    def make(self, C: int) -> None:
+        H, D = self.n_head, C // self.n_head
         self.heads_ = nn.ModuleList(Head(C, D) for _ in range(H))
         self.proj = nn.Linear(C, C)
 
@@ -176,8 +184,9 @@ class Heads(_Own):
         return out
 
 
-class HeadsFused(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class HeadsFused(OwnLayers):
+    def make(self, C: int) -> None:
+        H, D = self.n_head, C // self.n_head
         self.each = nn.ModuleList(nn.Linear(C, 3 * D) for _ in range(H))
         self.proj = nn.Linear(C, C)
 
@@ -186,21 +195,23 @@ class HeadsFused(_Own):
         return out
 
 
-class HeadsSummed(_Own):
+class HeadsSummed(OwnLayers):
     """Each head has its share of the output projection, too."""
 
-    def make(self, C: int, H: int, D: int) -> None:
+    def make(self, C: int) -> None:
+        H, D = self.n_head, C // self.n_head
         self.q, self.k, self.v = (nn.ModuleList(nn.Linear(C, D) for _ in range(H)) for _ in range(3))
         self.o = nn.ModuleList(nn.Linear(D, C, bias=False) for _ in range(H))
         self.o_bias = nn.Parameter(torch.zeros(C))
 
     def forward(self, x: Tensor) -> Tensor:
-        each = [o(attend(q(x), k(x), v(x))) for q, k, v, o in zip(self.q, self.k, self.v, self.o, strict=True)]
+        layers = zip(self.q, self.k, self.v, self.o, strict=True)
+        each = [o(attend(q(x), k(x), v(x))) for q, k, v, o in layers]
         return torch.stack(each).sum(0) + self.o_bias
 
 
-class Matrices(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class Matrices(OwnLayers):
+    def make(self, C: int) -> None:
         for name in "qkvo":
             setattr(self, f"W{name}", nn.Parameter(torch.zeros(C, C)))
             setattr(self, f"b{name}", nn.Parameter(torch.zeros(C)))
@@ -217,8 +228,8 @@ class MatricesAsLinear(Matrices):
         return F.linear(x, getattr(self, f"W{name}"), getattr(self, f"b{name}"))
 
 
-class ListOfMatrices(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class ListOfMatrices(OwnLayers):
+    def make(self, C: int) -> None:
         self.w = nn.ParameterList(nn.Parameter(torch.zeros(C, C)) for _ in range(4))
         self.b = nn.ParameterList(nn.Parameter(torch.zeros(C)) for _ in range(4))
 
@@ -227,10 +238,11 @@ class ListOfMatrices(_Own):
         return self.mixed(q, k, v) @ self.w[3] + self.b[3]
 
 
-class HeadTensors(_Own):
+class HeadTensors(OwnLayers):
     """(H, C, D) for q, k, v and (H, D, C) for the output, as with einsum."""
 
-    def make(self, C: int, H: int, D: int) -> None:
+    def make(self, C: int) -> None:
+        H, D = self.n_head, C // self.n_head
         self.w_q, self.w_k, self.w_v = (nn.Parameter(torch.zeros(H, C, D)) for _ in range(3))
         self.b_q, self.b_k, self.b_v = (nn.Parameter(torch.zeros(H, 1, D)) for _ in range(3))
         self.w_o, self.b_o = nn.Parameter(torch.zeros(H, D, C)), nn.Parameter(torch.zeros(C))
@@ -241,10 +253,11 @@ class HeadTensors(_Own):
         return torch.einsum("bhtd,hdc->btc", attend(q, k, v), self.w_o) + self.b_o
 
 
-class HeadTensorsTheOtherWay(_Own):
+class HeadTensorsTheOtherWay(OwnLayers):
     """(C, H, D) for q, k, v in one parameter."""
 
-    def make(self, C: int, H: int, D: int) -> None:
+    def make(self, C: int) -> None:
+        H, D = self.n_head, C // self.n_head
         self.qkv, self.qkv_bias = nn.Parameter(torch.zeros(3, C, H, D)), nn.Parameter(torch.zeros(3, H, D))
         self.out = nn.Linear(C, C)
 
@@ -254,8 +267,8 @@ class HeadTensorsTheOtherWay(_Own):
         return out
 
 
-class Pointwise(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class Pointwise(OwnLayers):
+    def make(self, C: int) -> None:
         self.qkv, self.proj = nn.Conv1d(C, 3 * C, 1), nn.Conv1d(C, C, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -275,8 +288,8 @@ class Conv1D(nn.Module):
         return x @ self.weight + self.bias
 
 
-class LikeGPT2(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class LikeGPT2(OwnLayers):
+    def make(self, C: int) -> None:
         self.c_attn, self.c_proj = Conv1D(3 * C, C), Conv1D(C, C)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -284,8 +297,8 @@ class LikeGPT2(_Own):
         return out
 
 
-class Nested(_Own):
-    def make(self, C: int, H: int, D: int) -> None:
+class Nested(OwnLayers):
+    def make(self, C: int) -> None:
         layers = {name: nn.Sequential(nn.Identity(), nn.Linear(C, C)) for name in ("v", "k", "q")}
         self.inner = nn.ModuleDict({"inputs": nn.ModuleDict(layers), "output": nn.Linear(C, C)})
 
@@ -459,7 +472,7 @@ class LayerByLayer(nn.Module):
 class Cells(nn.Module):
     """One direction, a cell for each layer."""
 
-    def __init__(self, n_vocab: int, width: int, n_layers: int, bidirectional: bool) -> None:
+    def __init__(self, n_vocab: int, width: int, n_layers: int, *_: int) -> None:
         super().__init__()
         self.table = nn.Embedding(n_vocab, width)
         self.cells = nn.ModuleList(nn.LSTMCell(width, width) for _ in range(n_layers))
@@ -468,17 +481,57 @@ class Cells(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         state: list[Any] = [None for _ in self.cells]
         for x in self.table(ids).unbind(1):
+            below = x
             for i, cell in enumerate(self.cells):
-                state[i] = cell(x, state[i])
-                x = state[i][0]
-        out: Tensor = self.head(x)
+                state[i] = cell(below, state[i])
+                below = state[i][0]
+        out: Tensor = self.head(state[-1][0])
         return out
+
+
+class TwoLinears(nn.Module):
+    """One layer written out, as most do: all gates of the input in one Linear, all gates of the state in another."""
+
+    def __init__(self, n_vocab: int, width: int, *_: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(n_vocab, width)
+        self.x2h, self.h2h = nn.Linear(width, 4 * width), nn.Linear(width, 4 * width)
+        self.fc = nn.Linear(width, 2)
+
+    def gates(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        i, f, g, o = (self.x2h(x) + self.h2h(h)).chunk(4, dim=-1)
+        return i, f, g, o
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.embedding(ids)
+        h = c = torch.zeros_like(x[:, 0])
+        for step in x.unbind(1):
+            i, f, g, o = self.gates(step, h)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+        out: Tensor = self.fc(h)
+        return out
+
+
+class EightLinears(TwoLinears):
+    """A Linear for each gate of the input and of the state."""
+
+    def __init__(self, n_vocab: int, width: int, *_: int) -> None:
+        nn.Module.__init__(self)
+        self.embedding = nn.Embedding(n_vocab, width)
+        for gate in "ifgo":
+            setattr(self, f"W_i{gate}", nn.Linear(width, width))
+            setattr(self, f"W_h{gate}", nn.Linear(width, width))
+        self.fc = nn.Linear(width, 2)
+
+    def gates(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        return tuple(getattr(self, f"W_i{gate}")(x) + getattr(self, f"W_h{gate}")(h) for gate in "ifgo")
 
 
 class Gates(nn.Module):
     """One layer written out, a Linear on (x, h) for each gate and one bias: a layout of the assignment's own."""
 
-    def __init__(self, n_vocab: int, width: int, n_layers: int, bidirectional: bool) -> None:
+    def __init__(self, n_vocab: int, width: int, *_: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(n_vocab, width)
         self.i, self.f, self.g, self.o = (nn.Linear(2 * width, width) for _ in range(4))
@@ -621,6 +674,14 @@ class UnscaledAndFused(FusedTransposed):
 
 
 class UnscaledAndByHead(FusedByHead):
+    scale = 1.0
+
+
+class UnscaledAndRenamed(Renamed):
+    scale = 1.0
+
+
+class UnscaledAndNameless(Nameless):
     scale = 1.0
 
 

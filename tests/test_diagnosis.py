@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import Assignment, load_assignment
+from grader.checks.declare import Mistake
 from grader.records import CheckResult, Outcome
 from grader.run.local import LocalPort, overlays, run_trusted
 from grader.run.rehearse import rehearse
@@ -75,6 +76,13 @@ def named(checks: tuple[CheckResult, ...]) -> dict[str, str]:
     return {c.id: c.diagnosis.id for c in checks if c.diagnosis}
 
 
+def own(mistake: Mistake, known: Mapping[str, Mistake]) -> set[str]:
+    """Checks that catch it, without those that ask for what is built on it: a student builds that in other ways."""
+    names = [*dict.fromkeys(other.replaces for other in known.values())]  # as they are declared, earlier parts first
+    later = names[names.index(mistake.replaces) + 1 :]
+    return {*mistake.caught_by} - {c for other in known.values() if other.replaces in later for c in other.caught_by}
+
+
 def listed(rows: Mapping[str, object]) -> str:
     """One row a line, for a message that pytest does not cut."""
     return "".join(f"\n{name}: {row}" for name, row in rows.items())
@@ -89,12 +97,12 @@ def test_every_known_mistake_is_there_in_another_style(assignment: Assignment) -
 def test_every_known_mistake_is_named_in_another_style(assignment: Assignment, tmp_path: Path) -> None:
     known = {mistake.id: mistake for mistake, _ in overlays(assignment)}
     results = explained(assignment, styled(assignment.name), tmp_path)
-    missed = {name: missing for name, r in results.items() if (missing := {*known[name].caught_by} - {*lost(r)})}
+    missed = {name: missing for name, r in results.items() if (missing := own(known[name], known) - {*lost(r)})}
     assert not missed, f"checks that should have cost points: {listed(missed)}"
     unnamed = {
         name: named(checks)
         for name, checks in results.items()
-        if set(named(checks).values()) != {name} or not named(checks).keys() & set(known[name].caught_by)
+        if set(named(checks).values()) != {name} or not named(checks).keys() & own(known[name], known)
     }
     assert not unnamed, listed(unnamed)
 

@@ -31,7 +31,8 @@ def changes(body: str) -> dict[str, set[str]]:
 CASES = [
     ("z = x / y", "operand dropped", {"z = x"}),
     ("z = x * y", "operand dropped", {"z = x", "z = y"}),
-    ("z = (x + y) / 2 * n", "operand dropped", {"z = (x + y) / 2", "z = n", "z = (x + y) * n", "z = (x) / 2 * n", "z = (y) / 2 * n"}),
+    ("z = (x + y) / 2", "operand dropped", {"z = x + y", "z = (x) / 2", "z = (y) / 2"}),
+    ("z = f(x + y) ** y * n", "call dropped", {"z = (x + y) ** y * n"}),
     ("z = x / y", "other operator", {"z = x * y"}),
     ("z = x + y", "in place", {"z = x.add_(y)"}),
     ("z = x.masked_fill(y, 0.0)", "in place", {"z = x.masked_fill_(y, 0.0)"}),
@@ -39,7 +40,7 @@ CASES = [
     ("x += y", "out of place", {"x = x + y"}),
     ("x = x.float()", "result not kept", {"x.float()"}),
     ("z = x.transpose(1, 2)", "call dropped", {"z = x"}),
-    ("z = x.transpose(1, 2)", "other constant", {f"z = x.transpose({dims})" for dims in ("0, 2", "2, 2", "1, 1", "1, 3")}),
+    ("z = x.permute(1)", "other constant", {"z = x.permute(0)", "z = x.permute(2)"}),
     ("z = x.view(n, 3, 4)", "arguments swapped", {"z = x.view(3, n, 4)", "z = x.view(n, 4, 3)"}),
     ("z = x.softmax(dim=-1)", "other constant", {"z = x.softmax(dim=-2)", "z = x.softmax(dim=0)"}),
     ("z = x.softmax(dim=-1)", "argument dropped", {"z = x.softmax()"}),
@@ -129,10 +130,9 @@ def test_each_is_another_program_once() -> None:
 
 
 def test_columns_are_counted_in_bytes_and_comments_stay_apart() -> None:
-    (mutant,) = [
-        m for m in mutants(FRAME.format(body='z = f("ä – ö", x / y)  # x / y, ü')) if m.operator == "other operator"
-    ]  # noqa: E501
-    assert (mutant.before, mutant.after) == ('z = f("ä – ö", x / y)', 'z = f("ä – ö", x * y)')
+    found = mutants(FRAME.format(body='z = f("äöü", x / y)  # x / y, ü'))
+    (mutant,) = [mutant for mutant in found if mutant.operator == "other operator"]
+    assert (mutant.before, mutant.after) == ('z = f("äöü", x / y)', 'z = f("äöü", x * y)')
     assert mutant.source.endswith("return given * 2\n")
 
 

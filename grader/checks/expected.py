@@ -15,7 +15,7 @@ import torch
 from grader.checks.tolerance import Named, allowances, difference, doubled, named, nudged, taken
 from grader.wire.proxy import Remote
 
-_DROPS = (200, 2000)  # answers to one row in training mode, fewest and most
+_DROPS = (200, 1000)  # answers to one row in training mode, fewest and most
 _DROPPED_NUMBERS = 50_000  # numbers in all of these answers together
 GRADIENT = "the gradient of "
 
@@ -70,13 +70,17 @@ class Question:
         answer = side._ask("vjp", cotangent=cotangent, attempt=True, **fields)
         if answer is None:
             return None
-        return named(answer["output"], self.what) | self.gradients(answer["inputs"], answer["parameters"])
+        found = gradients_named(self.floating, answer["inputs"], answer["parameters"])
+        return named(answer["output"], self.what) | found
 
-    def gradients(self, inputs: Sequence[torch.Tensor | None], parameters: Mapping[str, torch.Tensor | None]) -> Named:
-        """By their names, those that arrived."""
-        found = {f"argument {i + 1}": g for i, g in zip(self.floating, inputs, strict=True)}
-        found |= {f"the parameter {name}": g for name, g in parameters.items()}
-        return {f"{GRADIENT}{name}": g for name, g in found.items() if g is not None}
+
+def gradients_named(
+    wrt: Sequence[int], inputs: Sequence[torch.Tensor | None], parameters: Mapping[str, torch.Tensor | None]
+) -> Named:
+    """Gradients by their names, those that arrived; `wrt` are the positions of `inputs` among the arguments."""
+    found = {f"argument {i + 1}": g for i, g in zip(wrt, inputs, strict=True)}
+    found |= {f"the parameter {name}": g for name, g in parameters.items()}
+    return {f"{GRADIENT}{name}": g for name, g in found.items() if g is not None}
 
 
 @dataclass(slots=True)
@@ -94,7 +98,13 @@ class Expected:
     main: str = ""  # the first floating output
 
     @property
+    def wrt(self) -> tuple[int, ...]:
+        """Positions of the arguments that have a gradient: a mask has none, even one of floats."""
+        return tuple(i for i in self.question.floating if f"{GRADIENT}argument {i + 1}" in self.gradients)
+
+    @property
     def named(self) -> Named:
+        """The output's tensors by their names."""
         return named(self.output, self.question.what)
 
     def applies(self, face: Face) -> bool:
@@ -124,7 +134,7 @@ def ask_reference(ours: Remote, question: Question, faces: Collection[Face], rto
     """Everything the reference is asked. What can go wrong when it is asked so is an answer, too: None."""
     found = Expected(question, question.ask(ours))
     floating = [name for name, tensor in found.named.items() if tensor.is_floating_point()]
-    module = isinstance(ours._ask("get", path=(*ours._path, "training"), attempt=True), bool)
+    module = ours._target is not None and isinstance(ours._ask("get", path=("training",), attempt=True), bool)
     if floating:
         found.main = floating[0]
         found.cotangent = _cotangent(found.output) if Face.GRADIENTS in faces else None
@@ -152,11 +162,11 @@ def _cotangent(output: Any) -> Any:
 
 
 def _in_double(ours: Remote, found: Expected, module: bool, single: Named) -> list[Named]:
-    """The same answers in float64, on the arguments and on two nudged copies; none where the reference cannot."""
-    questions = [found.question.changed(doubled), *(found.question.changed(nudged) for _ in range(2))]
+    """The same answers in float64, on the arguments and on nudged ones; none where the reference cannot."""
+    questions = [found.question.changed(doubled), found.question.changed(nudged)]
     cotangent = doubled(found.cotangent)
     if module:
-        ours._ask("call", path=(*ours._path, "double"), args=(), kwargs={})
+        ours._ask("call", path=("double",), args=(), kwargs={})
     answers: list[Named | None] = []
     for question in questions:
         if found.gradients:
@@ -164,7 +174,7 @@ def _in_double(ours: Remote, found: Expected, module: bool, single: Named) -> li
         else:
             answers.append(named(question.ask(ours, attempt=True), question.what))
     if module:
-        ours._ask("call", path=(*ours._path, "float"), args=(), kwargs={})
+        ours._ask("call", path=("float",), args=(), kwargs={})
     usable = all(a is not None and all(n in a and a[n].shape == t.shape for n, t in single.items()) for a in answers)
     return [answer for answer in answers if answer is not None] if usable else []
 

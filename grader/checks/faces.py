@@ -12,7 +12,7 @@ import torch
 
 from grader.checks.compare import close
 from grader.checks.evidence import CheckError, CheckFailed, compared
-from grader.checks.expected import GRADIENT, Expected, Face, Question, ask_reference
+from grader.checks.expected import GRADIENT, Expected, Face, Question, ask_reference, gradients_named
 from grader.checks.sampling import furthest_apart
 from grader.checks.tolerance import difference, named
 from grader.checks.unchanged import Watched, arguments_unchanged, surroundings_unchanged, watched
@@ -42,9 +42,9 @@ def same(
 ) -> None:
     """Pass when a function or module of the student's equals the reference's on these arguments, from every side.
 
-    Looks at the faces in `only` that are not in `off`, and not at those that do not apply: rows of a batch of one, gradients of whole
-    numbers, dropout where the reference has none. `shares` weighs faces: values 4, gradients 2 and others 1 where it
-    says nothing else. `rtol` widens the measured allowance to this share of a tensor's largest value.
+    Looks at the faces in `only` that are not in `off`, and not at those that do not apply: rows of a batch of one,
+    gradients of whole numbers, dropout where the reference has none. `shares` weighs faces: values 4, gradients 2 and
+    others 1 where it says nothing else. `rtol` widens the measured allowance to this share of a tensor's largest value.
 
     Raises CheckFailed with one sentence for each face that failed; `earned` is the share of those that held. What
     holds the student's answer against itself alone earns only where values or gradients are right: nothing is easier
@@ -56,7 +56,8 @@ def same(
     looked = [face for face in looked if expected.applies(face)]
     if not looked:
         raise CheckError(f"{what}: no face is left to look at")
-    sight = _Sight(theirs, expected, looked, watched(theirs, *args, **kwargs))
+    plain = watched(theirs, *args, **kwargs) if {*looked} - {Face.GRADIENTS, Face.DROPOUT} else None
+    sight = _Sight(theirs, expected, looked, plain)
     failed = {face: error for face in looked if (error := sight.look(face)) is not None}
     if not failed:
         return
@@ -73,6 +74,8 @@ def _told(failed: Mapping[Face, CheckFailed], earned: float) -> CheckFailed:
         said.pop(Face.DROPOUT, None)
         if values.pair is None or (Face.GRADIENTS in failed and failed[Face.GRADIENTS].pair is not None):
             said.pop(Face.GRADIENTS, None)
+    if Face.REPEATABLE in failed:
+        said.pop(Face.ROWS, None)
     sentences = [error.message.rstrip(".") for error in said.values()]
     words = ". ".join([sentences[0], *(s[0].upper() + s[1:] for s in sentences[1:])])
     picture = next((error.picture for error in said.values() if error.picture), None)
@@ -83,13 +86,13 @@ def _told(failed: Mapping[Face, CheckFailed], earned: float) -> CheckFailed:
 class _Sight:
     """The student's side: what each face shows. A method per face raises CheckFailed, or what the call raises."""
 
-    def __init__(self, theirs: Remote, expected: Expected, looked: Collection[Face], first: Watched) -> None:
+    def __init__(self, theirs: Remote, expected: Expected, looked: Collection[Face], first: Watched | None) -> None:
         self._theirs = theirs
         self._expected = expected
         self._question = expected.question
         self._looked = looked
-        self._first = first
-        self._own = named(first.output, expected.question.what)
+        self._first = first or Watched(None, (), {}, (), history=False)
+        self._own = named(self._first.output, expected.question.what)
         self._again: tuple[str | None, str | None] | None = None  # what is wrong when it is asked again, and strided
 
     def look(self, face: Face) -> CheckFailed | None:
@@ -112,11 +115,11 @@ class _Sight:
         found = gradients(
             self._theirs,
             *question.args,
-            wrt=question.floating,
+            wrt=expected.wrt,
             cotangent=expected.cotangent,
             **question.kwargs,
         )
-        answers = question.gradients(found.inputs, found.parameters)
+        answers = gradients_named(expected.wrt, found.inputs, found.parameters)
         wanted = expected.gradients.items()
         missing = [n for n, g in wanted if n not in answers and g.abs().max().item() > expected.allowed[n]]
         if missing:

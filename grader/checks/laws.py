@@ -80,10 +80,9 @@ def padding_ignored(
     per_token = plain.dim() > 1 and len({answer.shape[1:2] for answer in (plain, *answers)}) > 1
     for (how, (rows, _)), answer in zip(trials.items(), answers, strict=True):
         for row, after in zip(rows, answer, strict=True):
-            n, before = int(length[row]), plain[row]
-            if per_token:
-                before, after = before[:n], after[:n]
-            if (where := difference(before, after, _rounding(plain))) is not None:
+            n = int(length[row])
+            pair = (plain[row][:n], after[:n]) if per_token else (plain[row], after)
+            if (where := difference(*pair, _rounding(plain))) is not None:
                 raise CheckFailed(f"row {row}, of length {n}, has another output {how}: {where}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import accumulate
 from operator import mul
@@ -163,6 +163,12 @@ class Filling:
         filled = self.view.taken(block, (len(self.targets), *self.shape))
         return zip(self.targets, filled, strict=True)
 
+    def inverted(self, shape: Shape) -> Filling:
+        """The sources, of this shape, from the targets."""
+        sizes = tuple(self.view.sizes[axis] for axis in self.view.axes)
+        axes = tuple(self.view.axes.index(i) for i in range(len(sizes)))
+        return Filling(self.sources, shape, self.targets, View(sizes, axes), self.order, self.heads)
+
     @property
     def is_moved(self) -> bool:
         """Whether any number has another place than in the sources."""
@@ -172,7 +178,9 @@ class Filling:
         """In words."""
         targets = f"`{self.targets[0]}`" + (f" to `{self.targets[-1]}`" if len(self.targets) > 1 else "")
         sources = " and ".join(filter(None, (", ".join(f"`{s}`" for s in self.sources[:-1]), f"`{self.sources[-1]}`")))
-        if len(self.sources) == 1:
+        if len(self.sources) == 1 < len(self.targets) and not self.is_moved:
+            how = ", part by part"
+        elif len(self.sources) == 1:
             how = ", transposed" if self.view.axes == (1, 0) else ", cut by head" if self.is_moved else ""
         elif self.order == "shd" or (self.heads == 1 and self.order.index("s") < self.order.index("d")):
             how = ", one after the other"
@@ -193,12 +201,18 @@ class Plan:
     strange: float = field(default=0.0, compare=False)
     named: bool = field(default=False, compare=False)  # every layer has the name of what fills it
     traits: frozenset[object] = field(default=frozenset(), compare=False)  # what can be tried again with other sizes
-    layout: Callable[[Weights], Mapping[str, torch.Tensor]] | None = None  # the instructor's own
+    layout: Callable[[dict[str, torch.Tensor]], Weights] | None = None  # the instructor's own
+
+    def inverted(self, shapes: Mapping[str, Shape]) -> Plan:
+        """The other side's parameters, of these shapes, from this one's."""
+        fillings = tuple(filling.inverted(shapes[filling.sources[0]]) for filling in self.fillings)
+        unfilled = {name: shapes[name] for name in self.left_out}
+        return replace(self, fillings=fillings, unfilled=unfilled, left_out=tuple(self.unfilled))
 
     def fill(self, weights: Weights, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """The student's parameters by name; numbers from `generator` for those that the reference does not have."""
         if self.layout is not None:
-            return dict(self.layout(weights))
+            return dict(self.layout(dict(weights)))
         filled = {name: value for filling in self.fillings for name, value in filling.fill(weights)}
         return filled | {name: torch.randn(shape, generator=generator) for name, shape in self.unfilled.items()}
 

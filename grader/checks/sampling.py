@@ -30,7 +30,7 @@ def drawn_from(
     if samples.shape[1:] != probabilities.shape[:-1] and probabilities.dim() > 1:
         raise CheckFailed(f"{what} should be {tuple(probabilities.shape[:-1])} a row; yours are {kind(samples)}")
     n, outcomes = len(samples), probabilities.size(-1)
-    flat = samples.reshape(n, -1).long()  # (N, M), a column for each draw
+    flat = samples.reshape(n, math.prod(samples.shape[1:])).long()  # (N, M), a column for each draw
     p = probabilities.double().expand(*samples.shape[1:], outcomes).reshape(-1, outcomes)  # (M, V)
     if flat.numel() == 0 or not ((p >= 0).all() and ((p.sum(dim=-1) - 1).abs() < 1e-4).all()):
         raise CheckError(f"{what}: nothing is drawn, or the probabilities do not sum to one")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, combinations, count, permutations, product
+from itertools import accumulate, chain, combinations, count, permutations, product
 from typing import NamedTuple
 
 from grader.checks import naming
@@ -18,7 +18,7 @@ _MOST_ORDERS = 200  # in which layers of one shape may fill one place
 _MOST_FUSED = 8  # layers in one
 _MOST_HEADS = 8  # numbers of heads tried
 _SPAN = 9.0  # a plan this much stranger than the likeliest is not looked at: two names exchanged, not three
-_DISORDER, _LEVEL = 0.3, 2.0  # how strange other things than names are
+_DISORDER, _LEVEL, _KNOWN = 0.3, 2.0, 0.5  # how strange other things than names are; what was right before is less so
 _NO_BIAS, _UNFILLED, _LEFT_OUT = 5.0, 8.0, 10.0
 _TURNED, _TURNED_STANDARD = 1.0, 3.0
 _ORDERS = {"shd": 0.0, "hsd": 1.0, "hds": 1.5, "sdh": 2.5, "dsh": 2.5, "dhs": 2.5}  # rows by source, head, feature
@@ -33,6 +33,7 @@ class Link:
     place: Place
     sources: tuple[Place, ...]
     strange: float
+    named: bool = False  # the place is called what it holds
 
     @property
     def trait(self) -> object:
@@ -62,9 +63,9 @@ def plans(
     `numbers` are the ints among the constructor's arguments, one of which may be the number of heads; `known` are the
     traits of a plan that was right before.
     """
-    own = [parameter for parameter in found if parameter.name == parameter.own]
+    sides = [[parameter for parameter in found if parameter.name == parameter.own], wanted]
     order, work = count(), count()
-    waiting: list[tuple[float, int, Plan | _Grain | Iterator[tuple[float, tuple[Link, ...]]]]]
+    waiting: list[tuple[float, int, Plan | _Grain | Iterator[_Step]]]
     waiting = [(level * _LEVEL, next(order), grain) for level, grain in enumerate(_GRAINS)]
     seen: dict[Plan, float] = {}
     while waiting:
@@ -77,28 +78,37 @@ def plans(
                 yield thing
         elif isinstance(thing, _Grain):
             if not any(plan.named for plan in seen):
-                heapq.heappush(waiting, (strange, next(order), _assignments(thing, strange, own, wanted, known, work)))
+                heapq.heappush(waiting, (strange, next(order), _assignments(thing, strange, *sides, known, work)))
         elif following := next(thing, None):
-            for plan in _dressed(following[1], following[0], numbers, wanted, known) if following[1] else ():
+            strange, links, split = following
+            filled, fill = sides[::-1] if split else sides
+            for plan in _dressed(links, strange, numbers, fill, known) if links else ():
+                plan = plan.inverted({p.name: p.shape for p in fill}) if split else plan
                 heapq.heappush(waiting, (plan.strange, next(order), plan))
-            heapq.heappush(waiting, (following[0], next(order), thing))
+            heapq.heappush(waiting, (strange, next(order), thing))
 
 
 class _Grain(NamedTuple):
-    """How parameters are taken together: each apart or by layers, alone or with all of its list."""
+    """How parameters are taken together: each apart or by layers, alone or with all of its list; `split` where the
+    reference has in one what the student has in several, so that the search goes the other way.
+    """
 
     apart: bool
     lists: bool
     loosely: bool = False
+    split: bool = False
 
 
 _GRAINS = (
     _Grain(False, True),
-    _Grain(False, True, True),
+    _Grain(False, True, loosely=True),
     _Grain(False, False),
+    _Grain(False, True, split=True),
     _Grain(True, True),
     _Grain(True, False),
+    _Grain(True, True, split=True),
 )
+_Step = tuple[float, tuple[Link, ...], bool]
 
 
 def _assignments(
@@ -108,29 +118,32 @@ def _assignments(
     wanted: Sequence[Parameter],
     known: Collection[object],
     work: Iterator[int],
-) -> Iterator[tuple[float, tuple[Link, ...]]]:
+) -> Iterator[_Step]:
     """Which layers fill which, least strange first: a search that always goes on with the best start so far. Before it
     looks at stranger ones it says so, with no links: something else may come first.
     """
+    own = places(found, apart=grain.apart, lists=grain.lists, loosely=grain.loosely)
     theirs = places(wanted, apart=grain.apart, lists=grain.lists)
-    choices = [_choices(place, theirs, known) for place in places(found, **grain._asdict())]
+    own, theirs = (theirs, own) if grain.split else (own, theirs)
+    choices = [_choices(place, theirs, known) for place in own]
     choices.sort(key=lambda links: links[min(1, len(links) - 1)].strange - links[0].strange)  # the open ones first
     at_least = [sum(links[0].strange for links in choices[i:]) for i in range(len(choices) + 1)]
     bit = {place.name: 1 << i for i, place in enumerate(theirs)}
+    strange += _LEFT_OUT * (spare := _spare(own, theirs))
     order, best, estimate = count(0, -1), math.inf, strange
     waiting: list[tuple[float, int, float, int, tuple[Link, ...], bool]]
     waiting = [(strange + at_least[0], 0, strange, 0, (), False)]
     while waiting:
         if waiting[0][0] > estimate:
-            yield waiting[0][0], ()
+            yield waiting[0][0], (), grain.split
         estimate, _, strange, used, links, whole = heapq.heappop(waiting)
         if whole:
             best = min(best, estimate)
-            yield estimate, tuple(sorted(links, key=lambda link: link.place.start))
+            yield estimate, tuple(sorted(links, key=lambda link: link.place.start)), grain.split
             continue
         if len(links) == len(choices):
             given = {name for link in links for source in link.sources for name in source.names}
-            estimate += _LEFT_OUT * sum(given.isdisjoint(place.names) for place in theirs)
+            estimate += _LEFT_OUT * (sum(given.isdisjoint(place.names) for place in theirs) - spare)
             heapq.heappush(waiting, (estimate, next(order), strange, used, links, True))
             continue
         for link in choices[len(links)]:
@@ -143,6 +156,14 @@ def _assignments(
                 heapq.heappush(waiting, (estimate, next(order), strange + link.strange, used | taken, start, False))
 
 
+def _spare(own: Sequence[Place], theirs: Sequence[Place]) -> int:
+    """How many of their layers find no place at least, counted in numbers."""
+    sizes = {frozenset(place.names): place.size for place in theirs}  # the same tensor under another name once
+    room = sum(place.size for place in own)
+    fitting = accumulate(sorted(sizes.values()))
+    return len(sizes) - sum(size <= room for size in fitting)
+
+
 def _choices(place: Place, theirs: Sequence[Place], known: Collection[object]) -> list[Link]:
     """What may fill the place, least strange first."""
     alike: dict[object, list[Place]] = {}
@@ -153,13 +174,15 @@ def _choices(place: Place, theirs: Sequence[Place], known: Collection[object]) -
         several = _several(place, group)
         missing = _NO_BIAS * len(set(place.shapes) ^ set(group[0].shapes))
         for chosen in _in_orders(len(group), several) if several else ():
-            link = Link(place, tuple(group[i] for i in chosen), missing - 0.5)
-            if link.trait not in known:
-                odd = naming.strangeness(place.name, tuple(source.name for source in link.sources))
-                if odd > naming.EXACT:
-                    odd += _DISORDER * sum(a > b for a, b in combinations(chosen, 2))
-                    odd += _DISORDER * 4 * abs(place.start - link.sources[0].start)
-                link = Link(place, link.sources, missing + odd)
+            sources = tuple(group[i] for i in chosen)
+            odd = naming.strangeness(place.name, tuple(source.name for source in sources))
+            named = odd < naming.UNKNOWN
+            if odd > naming.EXACT:
+                odd += _DISORDER * sum(a > b for a, b in combinations(chosen, 2))
+                odd += _DISORDER * 4 * abs(place.start - sources[0].start)
+            link = Link(place, sources, missing + odd, named)
+            if link.trait in known:
+                link = replace(link, strange=missing - _KNOWN)
             found.append(link)
     return sorted(found, key=lambda link: link.strange)
 
@@ -201,7 +224,7 @@ def _dressed(
         if not link.sources or role not in link.sources[0].shapes
         for name in names
     }
-    named = not unfilled and all(link.strange < naming.UNKNOWN for link in links)
+    named = not unfilled and all(link.named for link in links)
     orders = [order for order in _ORDERS if order == "shd" or any(len(link.sources) > 1 for link in filled)]
     heads = _heads([link for link in filled if link.is_cut], numbers)
     for order, (rank, number), turned in product(orders, enumerate(heads), product((False, True), repeat=2)):
@@ -231,7 +254,9 @@ def _heads(links: Sequence[Link], numbers: Sequence[int]) -> list[int]:
 def _fillings(link: Link, order: str, heads: int, turned: bool) -> tuple[tuple[Filling, ...], float]:
     """How the sources fill the place in this manner, and how strange that is; nothing where they cannot."""
     parts, several, odd, bias = link.parts, len(link.sources), 0.0, View((), ())
-    last, standard = naming.stands_last(link.sources[0].name), link.place.layer in STANDARD
+    last = naming.stands_last(link.sources[0].name)
+    both = [layer in STANDARD for layer in (link.place.layer, link.sources[0].layer)]
+    standard = both[0] == both[1]  # stored in the same way, as far as one can tell
     found: list[Filling] = []
     for role in sorted(set(link.place.shapes) & set(link.sources[0].shapes), key=lambda role: "bias" in role):
         shape, source = link.place.shapes[role], link.sources[0].shapes[role]
@@ -248,7 +273,7 @@ def _fillings(link: Link, order: str, heads: int, turned: bool) -> tuple[tuple[F
             if not options:
                 return (), 0.0
             if turned and len(options) > 1:
-                odd = _TURNED_STANDARD if standard else _TURNED
+                odd = _TURNED_STANDARD if all(both) else _TURNED
             view, bias = options[turned and len(options) > 1]
         members = link.place.members[role]
         found += [

@@ -8,7 +8,7 @@ mistake does. Where nothing decides we say so instead of guessing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, product
 from weakref import WeakKeyDictionary
 
 import torch
@@ -27,7 +27,7 @@ _MOST_TRIES = 200  # plans tried on the module's behaviour
 _MOST_TRIES_NAMED = 40  # the same, when all names are the reference's
 _SURE = 2.9  # how much stranger the next plan is where names alone decide
 
-Layout = Callable[[Weights], Weights]
+Layout = Callable[[dict[str, torch.Tensor]], Weights]
 
 _traits: WeakKeyDictionary[Port, dict[object, frozenset[object]]] = WeakKeyDictionary()  # of plans that were right
 
@@ -84,12 +84,14 @@ def twins(
     proposed: Iterator[Plan] = chain(
         _offered(layouts, found, weights), islice(searched, _MOST_TRIES_NAMED if exact else _MOST_TRIES)
     )
+    plan: Plan | None = None
+    tried: list[Plan] = []
     if exact and getattr(theirs._port, "by_name", False):
-        plan, tried = next(proposed), []
+        plan = next(proposed)
     elif probe:
         plan, tried = settle(student, proposed, traits, Question(probe, draws, expected, ours, args, kwargs, generator))
     else:
-        plan, tried = None, list(islice(proposed, 2))
+        tried = list(islice(proposed, 2))
     if plan is not None:
         known[theirs._path] = plan.traits
     elif (plan := _chosen_by_names(tried)) is None:
@@ -131,29 +133,43 @@ def _chosen_by_names(tried: Sequence[Plan]) -> Plan | None:
 def _no_plan(tried: Sequence[Plan], found: Sequence[Parameter], wanted: Sequence[Parameter], asked: bool) -> str:
     """The layout found beside the layout expected, and what they lack."""
     what = f"your layers are {_listed(found)}; expected are {_listed(wanted)}"
-    if tried and (told := _told(tried[0])):
+    if tried and (told := _told(tried[0], found, wanted)):
         return f"{'; '.join(told)}. {what[0].upper()}{what[1:]}"
     if not tried:
         return f"{what}. There is no way of giving them the reference's weights"
     why = "with none your module computes what is asked" if asked else "nothing shows which of them is meant"
     ways = f"{len(tried)} ways" if asked else "several ways"
     return (
-        f"{what}. There are {ways} of giving them the reference's weights, and {why}. If the function is wrong the "
-        "other checks say where; with the skeleton's layer names this one says by how much"
+        f"{what}. There are {ways} of giving them the reference's weights (one is {clean(tried[0].told(), 300)}), and "
+        f"{why}. If the function is wrong the other checks say where; with the skeleton's layer names this one says by "
+        "how much"
     )
 
 
-def _told(plan: Plan) -> list[str]:
+def _told(plan: Plan, found: Sequence[Parameter], wanted: Sequence[Parameter]) -> list[str]:
     """What the student's module has too much and what it lacks, a layer a sentence."""
-    said: list[str] = []
+    said = []
     filled = {s.removesuffix(".weight"): f.targets[0].removesuffix(".weight") for f in plan.fillings for s in f.sources}
-    for name in plan.left_out:
+    missing, extra = list(plan.left_out), list(plan.unfilled)
+    shapes = {parameter.name: parameter.shape for parameter in wanted}
+    for name, mine in product(plan.left_out, plan.unfilled):
+        layers = naming.split(mine, 2), naming.split(name, 2)
+        if (
+            layers[0][1] == layers[1][1] == "weight"
+            and naming.strangeness(layers[0][0], (layers[1][0],)) < naming.UNKNOWN
+        ):
+            said.append(f"your `{clean(mine, 60)}` is {plan.unfilled[mine]}; {shapes[name]} is expected")
+            missing = [n for n in missing if naming.split(n, 1)[0] != layers[1][0]]
+            extra = [n for n in extra if naming.split(n, 1)[0] != layers[0][0]]
+    if len(missing) > 0 and (same := [p for p in found if p.name != p.own]) and all(p.name == p.own for p in wanted):
+        said.append(f"your `{clean(same[0].name, 60)}` and `{clean(same[0].own, 60)}` are one and the same")
+    for name in missing:
         layer, role = naming.split(name, 1)
         if "bias" in role and layer in filled:
             said.append(f"your `{clean(filled[layer], 60)}` has no bias; the assignment asks for one")
         elif "bias" not in role:
             said.append(f"nothing of yours holds the weights of `{layer}`")
-    for name in plan.unfilled:
+    for name in extra:
         layer, role = naming.split(name, 1)
         if "bias" not in role:
             said.append(f"the assignment has nothing like your `{clean(name.removesuffix('.weight'), 60)}`")

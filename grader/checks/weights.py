@@ -23,8 +23,9 @@ def built(constructor: Remote, args: Sequence[object], kwargs: Mapping[str, obje
     Raises StudentError when it is no module or cannot be listed.
     """
     side = root(constructor._port)
-    made = [value(side) if isinstance(value, FunctionType) else value for value in args]
-    answer = constructor._ask("build", args=constructor._out(made), kwargs=constructor._out(kwargs))
+    made = [value(side) if isinstance(value, FunctionType) else value for value in (*args, *kwargs.values())]
+    named = dict(zip(kwargs, made[len(args) :], strict=True))
+    answer = constructor._ask("build", args=constructor._out(made[: len(args)]), kwargs=constructor._out(named))
     try:
         module, rows = answer
         if isinstance(module, Remote) and rows is not None:

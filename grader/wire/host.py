@@ -199,7 +199,8 @@ class Host:
         grads: Sequence[torch.Tensor | None] = [None] * len(wanted)
         if pairs and wanted:
             # One number whose gradient is the product with the cotangent: `grad_outputs` would import half of sympy.
-            number = sum(((o * c.to(o.dtype)).sum() for o, c in pairs), torch.zeros(()))
+            with torch.enable_grad():  # which the call may have switched off
+                number = sum(((o * c.to(o.dtype)).sum() for o, c in pairs), torch.zeros(()))
             grads = torch.autograd.grad(number, wanted, allow_unused=True)
         by_identity = {id(w): g for w, g in zip(wanted, grads, strict=True)}
         return {

@@ -24,7 +24,7 @@ def with_scores(scores, v, mask=None):
     replaces="attention",
     title="The scores are not divided by the square root of D",
     hint="The formula has one more step between the dot products and the softmax.",
-    caught_by=("weights", "other_sizes", "scale"),
+    caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def no_scaling(q, k, v, mask=None):
     return with_scores(q @ k.transpose(-2, -1), v, mask)
@@ -34,7 +34,7 @@ def no_scaling(q, k, v, mask=None):
     replaces="attention",
     title="The scores are divided by the square root of C, the width of all heads together",
     hint="A dot product sums over the features of one head only. How many are those?",
-    caught_by=("weights", "other_sizes", "scale"),
+    caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def scaled_by_full_width(q, k, v, mask=None):
     width = q.size(1) * q.size(-1)  # C = H * D
@@ -45,7 +45,7 @@ def scaled_by_full_width(q, k, v, mask=None):
     replaces="attention",
     title="The scores are divided by D instead of its square root",
     hint="The standard deviation of a sum of D independent products grows more slowly than D.",
-    caught_by=("weights", "other_sizes", "scale"),
+    caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def scaled_by_d(q, k, v, mask=None):
     return with_scores(q @ k.transpose(-2, -1) / q.size(-1), v, mask)
@@ -55,7 +55,7 @@ def scaled_by_d(q, k, v, mask=None):
     replaces="attention",
     title="The scores are multiplied by the square root of D",
     hint="More features make larger dot products. Should the scaling make them larger still?",
-    caught_by=("weights", "other_sizes", "scale"),
+    caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def multiplied_by_sqrt_d(q, k, v, mask=None):
     return with_scores(q @ k.transpose(-2, -1) * q.size(-1) ** 0.5, v, mask)
@@ -65,7 +65,7 @@ def multiplied_by_sqrt_d(q, k, v, mask=None):
     replaces="attention",
     title="The scores are divided by the square root of the number of keys",
     hint="Which size does a dot product sum over: the number of keys, or the number of features?",
-    caught_by=("weights", "other_sizes", "scale"),
+    caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def scaled_by_number_of_keys(q, k, v, mask=None):
     return with_scores(q @ k.transpose(-2, -1) / k.size(-2) ** 0.5, v, mask)
@@ -75,7 +75,7 @@ def scaled_by_number_of_keys(q, k, v, mask=None):
     replaces="attention",
     title="Queries and keys are swapped: the scores are k q^T",
     hint="Rows of the scores belong to the tokens that ask. Which factor of a matrix product decides the rows?",
-    caught_by=("weights", "other_sizes", "scale"),
+    caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def queries_and_keys_swapped(q, k, v, mask=None):
     return with_scores(k @ q.transpose(-2, -1) / q.size(-1) ** 0.5, v, mask)
@@ -85,7 +85,7 @@ def queries_and_keys_swapped(q, k, v, mask=None):
     replaces="attention",
     title="The keys are reshaped where they should be transposed",
     hint="view keeps the numbers in their order in memory. Does a transpose?",
-    caught_by=("weights", "other_sizes", "scale", "no_leak"),
+    caught_by=("weights", "layer_respects_mask", "other_sizes", "scale", "no_leak", "gradients"),
 )
 def keys_viewed_not_transposed(q, k, v, mask=None):
     B, H, T, D = k.shape
@@ -108,7 +108,16 @@ def with_softmax(dim, q, k, v, mask):
     replaces="attention",
     title="The softmax is over the queries instead of the keys",
     hint="Sum the weights along each dimension: which of the sums is one, and which should be?",
-    caught_by=("rows_sum_to_one", "weights", "mask_kinds", "other_sizes", "scale", "broadcast_masks", "no_leak"),
+    caught_by=(
+        "rows_sum_to_one",
+        "weights",
+        "layer_respects_mask",
+        "other_sizes",
+        "scale",
+        "broadcast_masks",
+        "no_leak",
+        "gradients",
+    ),
 )
 def softmax_over_queries(q, k, v, mask=None):
     return with_softmax(-2, q, k, v, mask)
@@ -118,7 +127,16 @@ def softmax_over_queries(q, k, v, mask=None):
     replaces="attention",
     title="The softmax is over the heads instead of the keys",
     hint="Each head looks for itself: its weights do not depend on the other heads.",
-    caught_by=("rows_sum_to_one", "weights", "mask_kinds", "other_sizes", "scale", "broadcast_masks", "no_leak"),
+    caught_by=(
+        "rows_sum_to_one",
+        "weights",
+        "layer_respects_mask",
+        "other_sizes",
+        "scale",
+        "broadcast_masks",
+        "no_leak",
+        "gradients",
+    ),
 )
 def softmax_over_heads(q, k, v, mask=None):
     return with_softmax(1, q, k, v, mask)
@@ -146,16 +164,22 @@ def softmax_overflows(q, k, v, mask=None):
         "rows_sum_to_one",
         "weights",
         "output",
-        "mask_kinds",
+        "layer_shape",
         "other_sizes",
         "scale",
         "broadcast_masks",
         "no_leak",
+        "layer_sizes",
+        "dropout_off",
+        "hidden_dropout",
+        "layer_gradients",
     ),
 )
 def scores_returned(q, k, v, mask=None):
-    output, _ = attention(q, k, v, mask)
-    return output, q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
+    scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(mask == 0, HIDDEN)
+    return scores.softmax(dim=-1) @ v, scores
 
 
 # --- the mask
@@ -165,7 +189,15 @@ def scores_returned(q, k, v, mask=None):
     replaces="attention",
     title="The mask is inverted: what may be seen is hidden",
     hint="1 or True means that the query MAY look. Which entries are to be filled?",
-    caught_by=("mask_kinds", "broadcast_masks", "no_leak"),
+    caught_by=(
+        "mask_kinds",
+        "layer_respects_mask",
+        "broadcast_masks",
+        "no_leak",
+        "gradients",
+        "layer_sizes",
+        "attention_dropout",
+    ),
 )
 def mask_inverted(q, k, v, mask=None):
     return attention(q, k, v, None if mask is None else mask == 0)
@@ -175,7 +207,7 @@ def mask_inverted(q, k, v, mask=None):
     replaces="attention",
     title="The mask is not used",
     hint="Find the line in which the mask changes a score.",
-    caught_by=("mask_kinds", "broadcast_masks", "no_leak"),
+    caught_by=("mask_kinds", "layer_respects_mask", "broadcast_masks", "no_leak", "gradients"),
 )
 def mask_ignored(q, k, v, mask=None):  # noqa: ARG001 - the mistake
     return attention(q, k, v)
@@ -185,7 +217,7 @@ def mask_ignored(q, k, v, mask=None):  # noqa: ARG001 - the mistake
     replaces="attention",
     title="The mask is applied after the softmax, and the rows no longer sum to one",
     hint="The softmax has already given weight to the hidden keys. Who gets it once it is taken from them?",
-    caught_by=("mask_kinds", "broadcast_masks", "no_leak"),
+    caught_by=("mask_kinds", "layer_respects_mask", "broadcast_masks", "no_leak", "gradients"),
 )
 def mask_after_softmax(q, k, v, mask=None):
     _, weights = attention(q, k, v)
@@ -207,7 +239,7 @@ def with_fill(fill, q, k, v, mask):
     replaces="attention",
     title="Hidden scores are set to 0 before the softmax",
     hint="e^0 is not 0. Which score does the softmax turn into no weight?",
-    caught_by=("mask_kinds", "broadcast_masks", "no_leak"),
+    caught_by=("mask_kinds", "layer_respects_mask", "broadcast_masks", "no_leak", "gradients"),
 )
 def masked_scores_zero(q, k, v, mask=None):
     return with_fill(0.0, q, k, v, mask)
@@ -217,7 +249,7 @@ def masked_scores_zero(q, k, v, mask=None):
     replaces="attention",
     title="Hidden scores are set to a number that is not low enough, and attention leaks",
     hint="Scores can be much lower than the number you chose. Is there one that no score is below?",
-    caught_by=("no_leak",),
+    caught_by=("layer_respects_mask", "no_leak", "gradients"),
 )
 def masked_scores_leak(q, k, v, mask=None):
     return with_fill(-10.0, q, k, v, mask)
@@ -240,7 +272,16 @@ def masked_scores_lowered(q, k, v, mask=None):
     replaces="attention",
     title="Only a mask of booleans is understood",
     hint="A mask may hold integers or floats as well. Which comparison makes booleans of all three?",
-    caught_by=("mask_kinds", "no_leak", "inputs_unchanged"),
+    caught_by=(
+        "mask_kinds",
+        "no_leak",
+        "gradients",
+        "inputs_unchanged",
+        "layer_sizes",
+        "dropout_off",
+        "attention_dropout",
+        "hidden_dropout",
+    ),
 )
 def boolean_masks_only(q, k, v, mask=None):
     scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
@@ -253,7 +294,7 @@ def boolean_masks_only(q, k, v, mask=None):
     replaces="attention",
     title="A mask of booleans is not understood",
     hint="torch does not subtract booleans. Which comparison works for every kind of number?",
-    caught_by=("mask_kinds", "broadcast_masks"),
+    caught_by=("mask_kinds", "layer_shape", "broadcast_masks", "layer_sizes", "dropout_off", "layer_gradients"),
 )
 def number_masks_only(q, k, v, mask=None):
     scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
@@ -266,7 +307,7 @@ def number_masks_only(q, k, v, mask=None):
     replaces="attention",
     title="Only the mask's first row counts, for every query",
     hint="Each query has its own row of the mask.",
-    caught_by=("mask_kinds", "broadcast_masks"),
+    caught_by=("mask_kinds", "broadcast_masks", "gradients"),
 )
 def mask_of_first_query(q, k, v, mask=None):
     return attention(q, k, v, None if mask is None else mask[..., :1, :])
@@ -290,7 +331,21 @@ def values_taken_from_keys(q, k, v, mask=None):
     replaces="attention",
     title="The weights are returned before the output",
     hint="Look at the order of the two results in the signature.",
-    caught_by=("shapes",),
+    caught_by=(
+        "shapes",
+        "layer_shape",
+        "other_sizes",
+        "scale",
+        "broadcast_masks",
+        "no_leak",
+        "large_scores",
+        "gradients",
+        "layer_sizes",
+        "dropout_off",
+        "attention_dropout",
+        "hidden_dropout",
+        "layer_gradients",
+    ),
 )
 def results_swapped(q, k, v, mask=None):
     output, weights = attention(q, k, v, mask)
@@ -301,7 +356,7 @@ def results_swapped(q, k, v, mask=None):
     replaces="attention",
     title="The queries are scaled in place, so the caller's tensor changes",
     hint="`q /= 2` changes the tensor that was passed in; `q = q / 2` makes a new one.",
-    caught_by=("inputs_unchanged", "gradients"),
+    caught_by=("gradients", "inputs_unchanged"),
 )
 def inputs_changed(q, k, v, mask=None):
     q /= q.size(-1) ** 0.5
@@ -312,7 +367,7 @@ def inputs_changed(q, k, v, mask=None):
     replaces="attention",
     title="The weights are cut from the graph, so queries and keys never learn",
     hint="Print weights.requires_grad: what happened between the scores and here?",
-    caught_by=("gradients", "layer_gradients"),
+    caught_by=("gradients",),
 )
 def weights_detached(q, k, v, mask=None):
     _, weights = attention(q, k, v, mask)
@@ -431,7 +486,7 @@ class MaskNotPassedOn(GenericSelfAttention):
     replaces="GenericSelfAttention",
     title="The layer returns its weights as well",
     hint="attention returns a pair; the layer returns the new features only.",
-    caught_by=("layer_shape",),
+    caught_by=("layer_shape", "layer_sizes", "dropout_off", "attention_dropout", "hidden_dropout"),
 )
 class LayerReturnsWeights(GenericSelfAttention):
     def forward(self, x, attention_mask):

@@ -201,11 +201,11 @@ def test_how_many(student, reference, table2):
 @check(
     points=0.5, hint="top_k says which tokens may be drawn, k how many are shown. With k > top_k the last ones get 0."
 )
-def test_alternatives_settings(student, reference, table2):
+def test_alternatives_settings(student, reference, table):
     """Temperature and top_k change tokens and alternatives together."""
-    prompt = torch.tensor([[6, 3]]).repeat(ROWS, 1)
-    answer = student.generate_with_alternatives(follows(student, table2), prompt, 1, temperature=0.6, top_k=3, k=4)
+    prompt = torch.tensor([[1, 2]]).repeat(ROWS, 1)
+    answer = student.generate_with_alternatives(follows(student, table), prompt, 1, temperature=1.6, top_k=4, k=5)
     idx, ids, probs = several(answer, "the text", "the alternatives", "their probabilities")
-    distributions = drawn_with(reference, table2, idx, 1, 0.6, 3)  # (B, 1, V)
-    agrees_with(distributions, ids[:, -1:], probs[:, -1:], 4)
+    distributions = drawn_with(reference, table, idx, 1, 1.6, 4)  # (B, 1, V), one token is forbidden
+    agrees_with(distributions, ids[:, -1:], probs[:, -1:], 5)
     drawn(idx[:, -1], distributions[0, 0])

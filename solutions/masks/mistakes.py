@@ -85,7 +85,15 @@ def no_query_dimension(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tenso
     replaces="padding_mask",
     title="The mask has no head dimension: (B, T, T) instead of (B, 1, T, T)",
     hint="Broadcasting lines shapes up from the right, so B would be taken for the heads. Dimension 1 keeps its place.",
-    caught_by=("padding_shape", "padding_values", "padding_every_query", "padding_one_text", "padding_wide"),
+    caught_by=(
+        "padding_shape",
+        "padding_values",
+        "padding_every_query",
+        "decoder_values",
+        "padding_one_text",
+        "padding_wide",
+        "decoder_without_padding",
+    ),
 )
 def no_head_dimension(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:
     return padding_mask(num_tokens, max_tokens)[:, 0]  # (B, T, T)
@@ -106,7 +114,7 @@ def batch_dropped(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:
     replaces="padding_mask",
     title="The mask is as wide as the longest text, not max_tokens wide",
     hint="max_tokens is an argument because the rectangle may be wider than its longest text.",
-    caught_by=("padding_every_query", "padding_wide"),
+    caught_by=("padding_every_query", "decoder_values", "padding_wide", "decoder_wide"),
 )
 def as_wide_as_the_longest(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:  # noqa: ARG001 - the mistake
     return padding_mask(num_tokens, int(num_tokens.max()))
@@ -116,7 +124,17 @@ def as_wide_as_the_longest(num_tokens: torch.Tensor, max_tokens: int) -> torch.T
     replaces="padding_mask",
     title="The mask has a fixed width, whatever max_tokens is",
     hint="No size is known when the function is written. Build the table from max_tokens.",
-    caught_by=("padding_shape", "padding_values", "padding_every_query", "padding_one_text", "padding_wide"),
+    caught_by=(
+        "padding_shape",
+        "padding_values",
+        "padding_every_query",
+        "decoder_shape",
+        "decoder_values",
+        "padding_one_text",
+        "padding_wide",
+        "decoder_without_padding",
+        "decoder_wide",
+    ),
 )
 def padding_fixed_width(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:  # noqa: ARG001 - the mistake
     return padding_mask(num_tokens, 128)
@@ -126,7 +144,7 @@ def padding_fixed_width(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tens
     replaces="padding_mask",
     title="The mask is inverted: 1 stands where padding is",
     hint="Here 1 means 'may attend'. Some library classes take the opposite, a mask of what is to be ignored.",
-    caught_by=("padding_values", "padding_every_query", "padding_one_text", "padding_wide"),
+    caught_by=("padding_values", "padding_every_query", "padding_one_text", "padding_wide", "decoder_without_padding"),
 )
 def padding_inverted(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:
     return ~padding_mask(num_tokens, max_tokens)
@@ -136,7 +154,7 @@ def padding_inverted(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:
     replaces="padding_mask",
     title="The mask is made for adding to scores: 0 and -inf instead of 1 and 0",
     hint="A mask says yes or no. Turning a no into -inf is the attention layer's own work.",
-    caught_by=("padding_values", "padding_every_query", "padding_one_text", "padding_wide"),
+    caught_by=("padding_values", "padding_every_query", "padding_one_text", "padding_wide", "decoder_without_padding"),
 )
 def padding_additive(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:
     mask = padding_mask(num_tokens, max_tokens)
@@ -170,7 +188,7 @@ def strict_triangle(max_tokens: int) -> torch.Tensor:
     replaces="causal_mask",
     title="The triangle is transposed: a token sees itself and what comes after it",
     hint="Queries are rows, keys are columns. The first row belongs to the first token, which sees only itself.",
-    caught_by=("causal_values", "causal_diagonal", "causal_sizes"),
+    caught_by=("causal_values", "causal_sizes"),
 )
 def causal_transposed(max_tokens: int) -> torch.Tensor:
     return causal_mask(max_tokens).transpose(-1, -2)
@@ -180,7 +198,7 @@ def causal_transposed(max_tokens: int) -> torch.Tensor:
     replaces="causal_mask",
     title="The mask is inverted: the upper triangle, 1 where a token must not look",
     hint="Here 1 means 'may attend'. Some library classes take the opposite, a mask of what is to be ignored.",
-    caught_by=("causal_values", "causal_diagonal", "causal_sizes"),
+    caught_by=("causal_values", "causal_sizes"),
 )
 def upper_triangle(max_tokens: int) -> torch.Tensor:
     return ~causal_mask(max_tokens)
@@ -190,7 +208,7 @@ def upper_triangle(max_tokens: int) -> torch.Tensor:
     replaces="causal_mask",
     title="A token sees the next one",
     hint="The very token that is to be predicted is in sight. Look at the second argument of tril, or at your <=.",
-    caught_by=("causal_values", "causal_diagonal", "causal_sizes"),
+    caught_by=("causal_values", "causal_sizes"),
 )
 def next_token_seen(max_tokens: int) -> torch.Tensor:
     return torch.ones(1, 1, max_tokens, max_tokens, dtype=torch.bool).tril(1)
@@ -200,7 +218,7 @@ def next_token_seen(max_tokens: int) -> torch.Tensor:
     replaces="causal_mask",
     title="A token sees nothing but itself",
     hint="Earlier tokens are in sight too: the last token sees all of them.",
-    caught_by=("causal_values", "causal_diagonal", "causal_sizes"),
+    caught_by=("causal_values", "causal_sizes"),
 )
 def only_itself(max_tokens: int) -> torch.Tensor:
     return torch.eye(max_tokens, dtype=torch.bool)[None, None]
@@ -220,7 +238,7 @@ def bare_table(max_tokens: int) -> torch.Tensor:
     replaces="causal_mask",
     title="The mask is cut from a table of fixed size, so longer texts get too small a mask",
     hint="No size is known when the function is written. Build the table from max_tokens.",
-    caught_by=("causal_sizes",),
+    caught_by=("causal_sizes", "decoder_wide"),
 )
 def causal_fixed_size(max_tokens: int) -> torch.Tensor:
     return causal_mask(128)[:, :, :max_tokens, :max_tokens]
@@ -230,7 +248,7 @@ def causal_fixed_size(max_tokens: int) -> torch.Tensor:
     replaces="causal_mask",
     title="The mask is made for adding to scores: 0 and -inf instead of 1 and 0",
     hint="A mask says yes or no. Turning a no into -inf is the attention layer's own work.",
-    caught_by=("causal_values", "causal_diagonal", "causal_sizes"),
+    caught_by=("causal_values", "causal_sizes"),
 )
 def causal_additive(max_tokens: int) -> torch.Tensor:
     return torch.full((1, 1, max_tokens, max_tokens), float("-inf")).triu(1)
@@ -304,7 +322,7 @@ def decoder_queries_hidden_too(num_tokens: torch.Tensor, max_tokens: int) -> tor
     replaces="decoder_mask",
     title="The decoder mask is as wide as the longest text, not max_tokens wide",
     hint="max_tokens is an argument because the rectangle may be wider than its longest text.",
-    caught_by=("decoder_wide",),
+    caught_by=("decoder_values", "decoder_wide"),
 )
 def decoder_as_wide_as_the_longest(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:  # noqa: ARG001 - the mistake
     longest = int(num_tokens.max())

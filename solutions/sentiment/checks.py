@@ -59,8 +59,8 @@ def test_vocab_special_names(student):
 
 @check(
     points=0.5,
-    hint="To a vocabulary without stop words they are unknown words. Where hparams is given you may leave them out: all "
-    "of them, or none.",
+    hint="To a vocabulary without stop words they are unknown words. Where hparams is given you may leave them out: "
+    "all of them, or none.",
 )
 def test_stop_words(student, reference):
     """A stop word is an unknown word, or with hparams it is left out."""

@@ -342,7 +342,7 @@ class HeadWithBias(GenericTransformer):
     replaces="GenericTransformer",
     title="The head shares its weights with the token embeddings",
     hint="Some models do that. Here the head is a layer of its own.",
-    caught_by=("model_parameters", *MODEL_VALUES),
+    caught_by=("model_parameters", "logits", "depth", "cache_in_front", "cache_positions"),
 )
 class HeadTiedToEmbeddings(GenericTransformer):
     def __init__(self, config):
@@ -372,7 +372,7 @@ class ModelIgnoresMask(GenericTransformer):
     replaces="GenericTransformer",
     title="The real tokens are counted over the wrong dimension",
     hint="num_tokens has one number per row. Which dimension of idx disappears in the sum?",
-    caught_by=("encoder_padding", "decoder_padding"),
+    caught_by=("depth", "cache_positions", "encoder_padding", "decoder_causal", "decoder_padding", "decoder_cache"),
 )
 class TokensCountedPerColumn(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
@@ -387,7 +387,7 @@ class TokensCountedPerColumn(GenericTransformer):
     replaces="GenericTransformer",
     title="All columns of idx are counted as tokens, padding included",
     hint="A row of idx may end in -1. How many of its entries are not -1?",
-    caught_by=("encoder_padding", "decoder_padding"),
+    caught_by=("encoder_padding",),
 )
 class PaddingCountedAsTokens(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
@@ -398,7 +398,7 @@ class PaddingCountedAsTokens(GenericTransformer):
     replaces="GenericTransformer",
     title="Padding is looked up in the embedding table as token -1",
     hint="A table has no row -1. Padding may become any token, as long as the mask hides it.",
-    caught_by=("encoder_padding", "decoder_padding"),
+    caught_by=("encoder_padding", "decoder_padding", "decoder_cache"),
 )
 class PaddingLookedUp(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
@@ -410,7 +410,7 @@ class PaddingLookedUp(GenericTransformer):
     replaces="GenericTransformer",
     title="idx may not be wider than its longest row",
     hint="The mask has as many columns as the longest row has tokens. What if every row ends in padding?",
-    caught_by=("decoder_padding",),
+    caught_by=("encoder_padding", "decoder_padding", "decoder_cache"),
 )
 class WideIdxFails(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
@@ -535,7 +535,7 @@ class CacheNotCounted(GenericTransformer):
     replaces="GenericTransformer",
     title="The cache is cut from the graph: whoever made it learns nothing",
     hint="An encoder is trained through the cache. What do .detach() and torch.tensor(...) do to a gradient?",
-    caught_by=("cache_in_front", "cache_positions"),
+    caught_by=("cache_positions",),
 )
 class CacheDetached(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
@@ -586,7 +586,7 @@ class HiddenStatesInAPair(GenericTransformer):
     replaces="GenericTransformer",
     title="Without targets only the logits come back, not a pair",
     hint="Two results, always: without targets the second is None.",
-    caught_by=("answers", "logits", "depth", "cache_in_front", "cache_positions"),
+    caught_by=("answers", "depth", "cache_positions"),
 )
 class BareLogits(GenericTransformer):
     def forward(self, idx, targets=None, hidden_cache=None, return_hidden=False):
@@ -598,7 +598,7 @@ class BareLogits(GenericTransformer):
     replaces="GenericTransformer",
     title="Without targets the loss is 0, not None",
     hint="A loss of 0 claims that all was predicted rightly. What stands for no loss at all?",
-    caught_by=("answers",),
+    caught_by=("answers", "depth", "cache_positions"),
 )
 class ZeroLoss(GenericTransformer):
     def forward(self, idx, targets=None, hidden_cache=None, return_hidden=False):
@@ -726,7 +726,7 @@ class CacheLossFromTheStart(GenericTransformer):
     replaces="Encoder",
     title="The encoder looks back only",
     hint="An encoder has the whole text before it. Whom may its first token look at?",
-    caught_by=("masks", "encoder_padding", "encoder_both_ways"),
+    caught_by=("masks", "encoder_both_ways"),
 )
 class CausalEncoder(Encoder):
     def get_attention_mask(self, num_tokens):

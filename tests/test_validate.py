@@ -1,0 +1,369 @@
+"""`grader validate` on a small course: proven as it is, and unproven in every single way, each said in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from grader.authoring.build import build
+from grader.errors import UsageError
+from grader.proof.page import render_proof, times
+from grader.proof.prove import Proof, prove
+from grader.proof.stage import Program, perform
+from grader.proof.verdict import Cell
+from grader.run.local import run_trusted
+from tests.browser import Browser, find_chromium
+from tests.course import PERFECT, Course, make_course
+
+MISTAKES = """
+import torch
+from twice import Layer, twice
+from grader.checks import mistake
+
+def known(replaces, *caught_by):
+    return mistake(replaces=replaces, title="Wrong <b>", hint="Mind it.", caught_by=caught_by)
+
+@known("twice", "values", "gradient")
+def squared(x):
+    return x * x
+
+@known("twice", "sizes")
+def wide_only(x):
+    return 2 * x if x.shape[-1] > 3 else x
+
+@known("twice", "gradient")
+def cut(x):
+    return (2 * x).detach()
+
+@known("twice", "input")
+def in_place(x):
+    y = 2 * x
+    with torch.no_grad():
+        x.zero_()
+    return y
+
+@known("Layer", "width")
+class AnyWidth(Layer):
+    def __init__(self, width):
+        super().__init__(max(width, 1))
+
+@known("Layer", "layer")
+class Added(Layer):
+    def forward(self, x):
+        return 2 * self.a(x) + self.b(x)
+"""
+EQUIVALENT = """
+- line: return twice(self.a(x)) - self.b(x)
+  change: return (twice(self.a(x)) - self.b(x)).detach()
+  why: In this small course nobody asks for the layer's gradient.
+"""
+
+
+@pytest.fixture
+def proven(tmp_path: Path) -> Course:
+    """The small course with a mistake for every check, a variant and an explained survivor."""
+    made = make_course(tmp_path)
+    assignment = made.assignment
+    given = '        if width < 1:\n            raise ValueError("width")\n'
+    change(assignment.solution, given, f"        # BEGIN SOLUTION Task 3: width\n{given}        # END SOLUTION\n")
+    change(assignment.public_checks, "    with raises(", "    student.Layer(1)\n    with raises(")
+    write(assignment.mistakes, MISTAKES)
+    write(assignment.solution_folder / "variants" / "added.py", PERFECT)
+    write(assignment.solution_folder / "equivalent.yaml", EQUIVALENT)
+    build(assignment)
+    return made
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def proof_of(course: Course, *, with_mutants: bool = False, seeds: int = 4) -> Proof:
+    return prove(course.assignment, seeds=seeds, with_mutants=with_mutants, jobs=2)
+
+
+def said(proof: Proof) -> list[str]:
+    return [str(problem) for problem in proof.problems]
+
+
+def test_a_proven_course_has_no_problem(proven: Course) -> None:
+    proof = proof_of(proven, with_mutants=True)
+    assert said(proof) == []
+    assert proof.warnings == ()
+    assert proof.points == 10
+    assert proof.idle_points == 0
+    assert proof.caught == len(proof.rows) == 6
+    assert proof.variants == {"added.py": True}
+    assert proof.killed > 15
+    (survivor,) = proof.survivors
+    assert survivor.mutant.operator == "detached"
+    assert survivor.why == "In this small course nobody asks for the layer's gradient."
+    cells = {row.mistake.id: row.cells for row in proof.rows}
+    assert cells["squared"]["sizes"] is Cell.SKIPPED  # it needs `values`
+    assert cells["squared"]["layer"] is Cell.FOLLOWED  # its `twice` is wrong, the layer is not
+    assert cells["squared"]["values"] is Cell.CAUGHT
+    assert cells["squared"]["width"] is Cell.CLEAR
+
+
+def caught_by_too_much(course: Course) -> None:
+    change(course.assignment.mistakes, '"values", "gradient"', '"values", "gradient", "width"')
+
+
+def caught_by_too_little(course: Course) -> None:
+    change(course.assignment.mistakes, '"values", "gradient"', '"values"')
+
+
+def no_mistake_for_a_check(course: Course) -> None:
+    change(course.assignment.mistakes, '@known("Layer", "width")\n', "")
+
+
+def a_wrong_variant(course: Course) -> None:
+    write(course.assignment.solution_folder / "variants" / "three.py", PERFECT.replace("x + x", "3 * x"))
+
+
+def a_variant_that_does_not_run(course: Course) -> None:
+    write(course.assignment.solution_folder / "variants" / "three.py", "import nowhere")
+
+
+def a_skeleton_that_earns(course: Course) -> None:
+    change(course.assignment.skeleton, 'raise NotImplementedError("Task 1: twice")', "return 2 * x")
+
+
+def no_skeleton(course: Course) -> None:
+    course.assignment.skeleton.unlink()
+
+
+def a_flaky_check(course: Course) -> None:
+    change(course.assignment.public_checks, "student.Layer(0)", "student.Layer(int(torch.rand(()) < 0.5))")
+
+
+def a_check_that_is_flaky_for_a_mistake(course: Course) -> None:
+    change(course.assignment.mistakes, "max(width, 1)", "max(width, 1) if torch.rand(()) < 0.5 else width")
+
+
+def a_check_the_solution_fails(course: Course) -> None:
+    change(course.assignment.public_checks, "student.twice(x), reference.twice(x)", "student.twice(x), 3 * x")
+
+
+def a_check_that_compares_nothing(course: Course) -> None:
+    nothing = "    if (student.twice(torch.ones(2)) == 1).all():\n        return\n    student.Layer(1)"
+    change(course.assignment.public_checks, "    student.Layer(1)", nothing)
+
+
+def a_survivor(course: Course) -> None:
+    (course.assignment.solution_folder / "equivalent.yaml").unlink()
+
+
+def a_stale_explanation(course: Course) -> None:
+    more = "- {line: return 2 * x, change: return 3 * x, why: Nobody cares.}\n"
+    write(course.assignment.solution_folder / "equivalent.yaml", EQUIVALENT + more)
+
+
+UNPROVEN: list[tuple[Callable[[Course], None], str, str]] = [
+    (caught_by_too_much, "mistake not caught: mistake squared:", "nothing in `width`"),
+    (caught_by_too_little, "stray loss: mistake squared:", "also loses points in `gradient`"),
+    (no_mistake_for_a_check, "unneeded check: width:", "(1)"),
+    (
+        a_wrong_variant,
+        "variant: solutions/twice/variants/three.py:",
+        "loses points in `values`: twice(x) has the right",
+    ),
+    (a_variant_that_does_not_run, "variant: solutions/twice/variants/three.py:", "No module named 'nowhere'"),
+    (a_skeleton_that_earns, "skeleton: assignments/twice/twice.py:", "earns 2 of 2 points in `values`"),
+    (no_skeleton, "skeleton: assignments/twice/twice.py:", "No such file"),
+    (a_flaky_check, "flaky check: solutions/twice/twice.py:", "`width` takes points with"),
+    (a_check_that_is_flaky_for_a_mistake, "flaky check: mistake AnyWidth:", "`width` takes points with"),
+    (a_check_the_solution_fails, "solution: solutions/twice/twice.py:", "loses points in `values`: twice(x) has"),
+    (
+        a_check_that_compares_nothing,
+        "broken check: mistake squared:",
+        "`width` cannot judge it: the grader's own fault",
+    ),
+    (
+        a_survivor,
+        "survivor: solutions/twice/twice.py:22:",
+        "may become `return (twice(self.a(x)) - self.b(x)).detach()`",
+    ),
+    (
+        a_stale_explanation,
+        "stale explanation: solutions/twice/equivalent.yaml:",
+        "turns `return 2 * x` into `return 3 * x`",
+    ),
+]
+
+
+# Wrong in more than one way: what is wrong with a check shows wherever it is used.
+SEVERAL = {a_wrong_variant, a_skeleton_that_earns, a_flaky_check, a_check_the_solution_fails}
+SEVERAL |= {a_check_that_compares_nothing}
+
+
+@pytest.mark.parametrize(("spoil", "where", "what"), UNPROVEN, ids=[spoil.__name__ for spoil, _, _ in UNPROVEN])
+def test_what_is_not_proven_is_said(proven: Course, spoil: Callable[[Course], None], where: str, what: str) -> None:
+    spoil(proven)
+    about_mutants = spoil in (a_survivor, a_stale_explanation)
+    problems = said(proof_of(proven, with_mutants=about_mutants, seeds=12 if "flaky" in spoil.__name__ else 3))
+    assert [line for line in problems if line.startswith(where) and what in line], problems
+    assert len(problems) == 1 or spoil in SEVERAL
+
+
+BROKEN: list[tuple[str, str, str]] = [
+    ("mistakes.py", "def known(:", "mistakes.py, line None: SyntaxError"),
+    ("mistakes.py", MISTAKES.replace('"sizes"', '"size"'), "wide_only is caught_by `size`, and no check is called so; did you mean `sizes`"),
+    ("mistakes.py", MISTAKES.replace('"Layer", "width"', '"Lair", "width"'), "AnyWidth replaces 'Lair'"),
+    ("equivalent.yaml", "- {line: a, change: b}", "equivalent.yaml, entry 1: expected"),
+    ("equivalent.yaml", "line: [", "equivalent.yaml: cannot be read"),
+    ("checks.py", "import nowhere", "No module named 'nowhere'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "text", "what"), BROKEN, ids=[what for _, _, what in BROKEN])
+def test_a_broken_assignment_is_refused(proven: Course, file: str, text: str, what: str) -> None:
+    write(proven.assignment.solution_folder / file, text)
+    with pytest.raises(UsageError) as caught:
+        proof_of(proven, with_mutants=True)
+    assert what in str(caught.value)
+
+
+# -- the processes -----------------------------------------------------------------------------------------------------
+
+
+def forever() -> None:
+    while True:
+        try:
+            time.sleep(0)
+        except Exception:
+            continue
+
+
+def test_what_a_program_does_stays_its_own(proven: Course, capfd: pytest.CaptureFixture[str]) -> None:
+    def program(name: str, twice: Callable[[Any], object], *, brief: bool = False) -> Program:
+        names = run_trusted(proven.assignment, proven.assignment.solution)
+        return Program(name, lambda: {**names, "twice": twice}, brief=brief)
+
+    checks, trials = perform(
+        proven.assignment,
+        [
+            program("loops", lambda x: forever(), brief=True),
+            program("hoards", lambda x: torch.zeros(1 << 33) + 1),
+            program("leaves", lambda x: os._exit(0)),
+            program("dies", lambda x: os.kill(os.getpid(), signal.SIGSEGV)),
+            program("prints", lambda x: print("noise") or 2 * x),  # type: ignore[func-returns-value]
+            program("three", lambda x: 3 * x),
+            program("three, briefly", lambda x: 3 * x, brief=True),
+        ],
+        jobs=2,
+    )
+    assert [check.id for check in checks] == ["values", "sizes", "width", "layer", "gradient", "input"]
+    assert trials["loops"].trouble or trials["loops"].marks[0]["values"].lost
+    assert "memory" in trials["hoards"].marks[0]["values"].message
+    assert "ended Python" in trials["leaves"].trouble
+    assert "ended Python" in trials["dies"].trouble
+    assert not any(mark.lost for mark in trials["prints"].marks[0].values())
+    assert "noise" not in capfd.readouterr().out
+    assert [check for check, mark in trials["three"].marks[0].items() if mark.lost] == ["values", "gradient"]
+    assert list(trials["three, briefly"].marks[0]) == ["values"]
+
+
+def test_a_mistake_near_the_allowance_is_a_close_call(proven: Course) -> None:
+    change(proven.assignment.mistakes, "return x * x", "return 2 * x + 1e-4")
+    change(proven.assignment.mistakes, '"values", "gradient"', '"values", "sizes"')
+    proof = proof_of(proven, seeds=2)
+    (warning,) = proof.warnings
+    assert str(warning).startswith("close call: values: squared is only ")
+    ratio, name = proof.margins["values"]
+    assert (1 < ratio < 10, name) == (True, "squared")
+    assert proof.margins["layer"][0] > 1e4
+    assert "width" not in proof.margins  # an exception is not near or far
+    assert [times(number) for number in (3.44, 123.0, 56_789.0, 2e6)] == ["3.4", "120", "57,000", "millions"]
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def validate(course: Course, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "grader", "validate", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "100", "XDG_STATE_HOME": str(course.folder)}
+    return subprocess.run(
+        command, cwd=course.folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.mark.slow
+def test_the_command_says_it_in_a_table_json_and_a_page(proven: Course) -> None:
+    ran = validate(proven, "--seeds", "2", "-o", "pages")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    squared = next(line for line in lines if line.startswith("squared"))
+    assert squared.split() == ["squared", "●", "○", "·", "→", "●", "·"]
+    assert "  1 values (2)" in "\n".join(lines)
+    assert lines[-1].startswith(
+        "twice: proven: 10 points in 6 checks (0 without a mistake); 6 of 6 mistakes caught; 1 of 1"
+    )
+    assert (proven.folder / "pages" / "twice.html").is_file()
+
+    caught_by_too_little(proven)
+    ran = validate(proven, "--seeds", "2", "--no-mutants", "--json", "-j", "1")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    (found,) = json.loads(ran.stdout)["assignments"]
+    assert found["proven"] is False
+    assert [(problem["kind"], problem["where"]) for problem in found["problems"]] == [("stray loss", "mistake squared")]
+    assert found["mistakes"][0]["checks"]["gradient"] == "stray"
+    assert found["mutants"] == {"killed": 0, "survivors": []}
+
+    write(proven.assignment.mistakes, "def known(:")
+    ran = validate(proven, "twice", "--json")
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    assert "SyntaxError" in json.loads(ran.stdout)["assignments"][0]["broken"]
+
+
+@pytest.mark.parametrize("arguments", [("nowhere",), ("--seeds", "0"), ("--seeds", "many"), ("-j", "0")])
+def test_wrong_usage_is_one_line(proven: Course, arguments: tuple[str, ...]) -> None:
+    ran = validate(proven, *arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("grader: ")
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_page_holds_everything_and_stays_inside(proven: Course) -> None:
+    caught_by_too_little(proven)
+    (proven.assignment.solution_folder / "equivalent.yaml").unlink()
+    page = proven.folder / "twice.html"
+    page.write_text(render_proof(proof_of(proven, with_mutants=True, seeds=2)))
+    assert "Wrong <b>" not in page.read_text()
+    assert "<script" not in page.read_text()
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    with Browser(chromium) as browser:
+        for width, dark, media in [(1200, False, ""), (1200, True, ""), (360, False, ""), (700, False, "print")]:
+            browser.open(page, width=width, dark=dark, media=media)
+            browser.picture(proven.folder / "page.png")
+            assert (proven.folder / "page.png").stat().st_size > 10_000
+            assert browser.run("document.documentElement.scrollWidth") <= width
+            assert browser.complaints == []
+        assert browser.run("document.querySelectorAll('.matrix tbody tr').length") == 6
+        assert browser.run("document.querySelectorAll('.matrix tbody td').length") == 36
+        assert browser.run("document.querySelector('.matrix tbody td:nth-child(6) b').className") == "bad"
+        text = browser.run("document.body.innerText")
+    assert "Not proven: 2 problems" in text
+    assert "also loses points in gradient" in text
+    assert "Not explained." in text
