@@ -519,9 +519,9 @@ class EightLinears(TwoLinears):
     def __init__(self, n_vocab: int, width: int, *_: int) -> None:
         nn.Module.__init__(self)
         self.embedding = nn.Embedding(n_vocab, width)
-        for gate in "ifgo":
-            setattr(self, f"W_i{gate}", nn.Linear(width, width))
-            setattr(self, f"W_h{gate}", nn.Linear(width, width))
+        for kind in "ih":
+            for gate in "ifgo":
+                setattr(self, f"W_{kind}{gate}", nn.Linear(width, width))
         self.fc = nn.Linear(width, 2)
 
     def gates(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:

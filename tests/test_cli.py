@@ -23,7 +23,7 @@ from grader.records import Result, Status
 from grader.report.words import Tone
 
 COURSE = Path(__file__).parent.parent
-COMMANDS = ("grade", "check", "build", "new", "report", "doctor")
+COMMANDS = ("grade", "check", "build", "new", "validate", "report", "doctor")
 
 WRONG = "from torch import nn\n\n\nclass Gate(nn.Linear):\n    def __init__(self, n):\n        super().__init__(n, n)\n"
 BROKEN = "def gate(:\n"

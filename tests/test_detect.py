@@ -217,7 +217,7 @@ def test_what_is_wrong_in_one_place_is_not_explained() -> None:
         assert detect(mixed, expected, {"n": 5}) is None
 
 
-ROUNDS = 8
+ROUNDS = 5
 SHAPES = ((5,), (3, 4), (4, 4), (5, 5), (2, 3, 4), (2, 5, 5), (1, 1, 6, 6), (2, 2, 4, 3), (2, 1, 3, 2, 4), (16, 16))
 KINDS: dict[str, Callable[[tuple[int, ...], torch.Generator], Tensor]] = {
     "noise": lambda shape, g: torch.randn(shape, generator=g),

@@ -21,7 +21,7 @@ PAIRS = {
         "scaled_by_d+softmax_over_queries",
         "scaled_by_full_width+values_taken_from_keys",
         "multiplied_by_sqrt_d+masked_scores_zero",
-        "queries_and_keys_swapped+mask_after_softmax",
+        "scaled_by_number_of_keys+mask_after_softmax",
         "no_scaling+HeadsSplitByView",
         "mask_ignored+NoHiddenDropout",
         "weights_detached+AnyWidthAccepted",

@@ -200,7 +200,7 @@ def test_a_right_answer_takes_five_calls() -> None:
 
 def test_the_reference_is_asked_the_same_whatever_the_student_answers() -> None:
     asked, states = [], []
-    for function in (attention, *BROKEN, raising):
+    for function in (attention, zeros, detached, viewed, Counting(), drawing, only_output, raising):
         theirs, ours, _, listening = sides(function)
         torch.default_generator.manual_seed(5)
         random.seed(5)
@@ -442,25 +442,24 @@ def config(width: int, heads: int) -> SimpleNamespace:
 
 @pytest.mark.slow
 def test_other_orders_of_summation_stay_far_within_the_allowance() -> None:
-    """Every variant of attention, function and layer, values and gradients: the margins that tolerance.py states."""
+    """Attention in other styles, function and layer, values and gradients: a sample of what tolerance.py states."""
     course = Path(__file__).parents[1]
     assignment = load_assignment(course, "attention")
     reference = root(LocalPort(run_trusted(assignment, assignment.solution)))
     variants = [
-        LocalPort(run_trusted(assignment, path), as_student=True)
-        for path in sorted((course / "solutions/attention/variants").glob("*.py"))
+        root(LocalPort(run_trusted(assignment, course / f"solutions/attention/variants/{name}.py"), as_student=True))
+        for name in ("additive_mask", "baddbmm", "einsum", "per_head_loop", "reordered_layers")
     ]
     worst = 0.0
     random.seed(0)
     torch.default_generator.manual_seed(0)
-    for B, H, T, D in [size for _ in range(5) for size in sizes(B=(1, 3), H=(1, 4), T=(1, 12), D=(1, 16))]:
+    for B, H, T, D in sizes(draws=4, B=(1, 3), H=(1, 4), T=(1, 12), D=(1, 16)):
         x, mask = torch.randn(B, T, H * D), torch.ones(1, 1, T, T).tril()
         q, k, v = (torch.randn(B, H, T, D) for _ in range(3))
-        for variant in variants:
-            student = root(variant)
+        for student in variants:
             worst = max(worst, _farthest(student.attention, reference.attention, q, k, v, mask))
-            layers = (student.GenericSelfAttention, reference.GenericSelfAttention)
-            worst = max(worst, _farthest(*twins(*layers, config(H * D, H), probe=(x, mask)), x, mask))
+        layers = (variants[1].GenericSelfAttention, reference.GenericSelfAttention)
+        worst = max(worst, _farthest(*twins(*layers, config(H * D, H), probe=(x, mask)), x, mask))
     assert 0.005 < worst < 0.2
 
 
@@ -557,16 +556,12 @@ def test_layer(student, reference, y):
 '''
 LIES = {
     "a_number": "7",
-    "nothing": "None",
-    "an_empty_dict": "{}",
     "an_object": "object()",
-    "no_arguments": "{'output': 2 * X, 'arguments': (), 'moved': [], 'history': False}",
     "other_arguments": "{'output': 2 * X, 'arguments': ((None,), {}), 'moved': [], 'history': False}",
     "arguments_too_many": "{'output': 2 * X, 'arguments': ((X, X), {}), 'moved': [], 'history': False}",
     "unheard_of": "{'output': 2 * X, 'arguments': ((X,), {}), 'moved': ['\\u202e'], 'history': False}",
-    "unhashable": "{'output': 2 * X, 'arguments': ((X,), {}), 'moved': [[]], 'history': 0}",
     "handles": "{'output': object(), 'arguments': object(), 'moved': object(), 'history': object()}",
-    "many": "{'output': [2 * X] * 4000, 'arguments': ((X,), {}), 'moved': ['grad'] * 9999, 'history': True}",
+    "many": "{'output': [2 * X] * 400, 'arguments': ((X,), {}), 'moved': ['grad'] * 9999, 'history': True}",
     "not_finite": "{'output': X * float('nan'), 'arguments': ((X,), {}), 'moved': [], 'history': False}",
 }
 LIE = """
@@ -589,4 +584,5 @@ def test_no_answer_about_a_face_is_our_fault(course: Course) -> None:
     assert {result.status for result in results.values()} == {Status.GRADED}
     for name, result in results.items():
         checks = by_id(result)
-        assert {checks[i].status for i in ("function", "layer")} == {Outcome.FAILED}, (name, checks)
+        assert checks["layer"].status is Outcome.FAILED, (name, checks)
+        assert checks["function"].status in (Outcome.FAILED, Outcome.PARTIAL), (name, checks)  # it has its gradients

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from grader.checks import causal, check, close, equal, kind, parameter_count, twins
 
-# The exact GELU and the one with tanh are both right and differ by up to 0.0005, their gradients by more. The smallest
-# effect of a known mistake on these tensors is more than ten times as large as what this allows.
-EITHER_GELU = 5e-3
+# The exact GELU and the one with tanh are both right: in 60 draws of weights their outputs lay up to 0.0003 of the
+# largest value apart, those of GELU and ReLU at least 0.02.
+EITHER_GELU = 1e-3
 
 
 def settings(**others):

@@ -1,4 +1,4 @@
-"""Everything a check file imports. See `docs/instructors.md`."""
+"""Everything a check file imports. See `docs/writing-checks.md`."""
 
 from grader.checks.compare import close, equal, kind, raises
 from grader.checks.declare import check, mistake

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate
-from operator import mul
 
 import torch
 
@@ -18,6 +17,7 @@ Shape = tuple[int, ...]
 Weights = Mapping[str, torch.Tensor]
 Gradients = Mapping[str, torch.Tensor | None]
 STANDARD = ("Linear", "Embedding", "LayerNorm", "Conv1d", "LSTM", "GRU", "LSTMCell", "GRUCell", "RMSNorm")
+_GATES = {"LSTM": "ifgo", "LSTMCell": "ifgo", "GRU": "rzn", "GRUCell": "rzn"}  # in the order in which torch has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Place:
     members: Mapping[str, tuple[str, ...]]
     shapes: Mapping[str, Shape]
     layer: str
-    start: float  # the share of all numbers that comes before it
+    start: float  # the share of all numbers that comes before it, of those in vectors or in matrices alone
 
     @property
     def size(self) -> int:
@@ -68,21 +68,36 @@ def places(parameters: Sequence[Parameter], *, apart: bool, lists: bool, loosely
         if role in layers.get(layer, {}):
             layer, role = parameter.name, "weight"
         layers.setdefault(layer, {})[role] = parameter
-    families: dict[object, list[tuple[str, dict[str, Parameter]]]] = {}
+    families: dict[object, _Family] = {}
     for layer, roles in layers.items():
         forms = tuple(sorted((role, parameter.shape) for role, parameter in roles.items()))
         key = (naming.pattern(layer, loosely=loosely), forms) if lists else layer
         families.setdefault(key, []).append((layer, roles))
     found: list[Place] = []
-    total, before = sum(math.prod(parameter.shape) for parameter in parameters) or 1, 0
+    before, total = Counter[bool](), Counter[bool]()
+    for family in families.values():
+        total[_is_matrix(family)] += _size(family)
     for family in families.values():
         name = naming.pattern(family[0][0], loosely=loosely) if len(family) > 1 else family[0][0]
-        first = family[0][1]
+        first, matrix = family[0][1], _is_matrix(family)
         members = {role: tuple(roles[role].own for _, roles in family) for role in first}
         shapes = {role: parameter.shape for role, parameter in first.items()}
-        found.append(Place(name, members, shapes, next(iter(first.values())).layer, before / total))
-        before += sum(math.prod(shape) for shape in shapes.values()) * len(family)
+        found.append(
+            Place(name, members, shapes, next(iter(first.values())).layer, before[matrix] / (total[matrix] or 1))
+        )
+        before[matrix] += _size(family)
     return found
+
+
+_Family = list[tuple[str, dict[str, Parameter]]]
+
+
+def _is_matrix(family: _Family) -> bool:
+    return any(len(parameter.shape) > 1 for parameter in family[0][1].values())
+
+
+def _size(family: _Family) -> int:
+    return sum(math.prod(parameter.shape) for _, roles in family for parameter in roles.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,38 +127,67 @@ class View:
 
 
 @lru_cache(4096)
-def by_rows(source: Shape, count: int, target: Shape, order: str, heads: int) -> tuple[tuple[View, View], ...]:
-    """How `count` sources of one shape can fill the shape `target`, and how their biases go with it.
+def arranged(source: Shape, count: int, target: Shape, order: str, heads: int, *, columns: bool) -> tuple[View, ...]:
+    """How `count` sources of one shape can fill the shape `target`.
 
-    The rows are counted by source, head and feature in the order `order` ("shd", "hsd", "hds" ...); the other
-    dimensions come last (what keeps its place is first), or before some of these, or first.
+    Their rows (or the columns of matrices) are counted by source, head and feature in the order `order`: "shd", "hsd",
+    "hds" ... The other dimensions come last, or between these, or first.
     """
-    rows, rest = math.prod(source[:1]), "ijkl"[: len(source) - 1]
-    if rows % heads:
+    if columns and len(source) != 2:
         return ()
-    sizes = {"s": count, "h": heads, "d": rows // heads, **dict(zip(rest, source[1:], strict=False))}
-    bias = View.of(sizes, "shd", order)
-    found = {}
-    for at in range(len(order), -1, -1):
-        letters = order[:at] + rest + order[at:]
-        if aligned([sizes[a] for a in letters], target):
-            found[View.of(sizes, "shd" + rest, letters)] = bias
-    return tuple(found.items())
-
-
-@lru_cache(4096)
-def by_columns(source: Shape, target: Shape, heads: int) -> tuple[tuple[View, View], ...]:
-    """The same for one matrix whose columns are cut by head: (H, D, O), or (H, O, D)."""
-    if len(source) != 2 or heads == 1 or source[1] % heads:
+    cut, kept = (source[1], source[:1]) if columns else (math.prod(source[:1]), source[1:])
+    if cut % heads:
         return ()
-    sizes = {"o": source[0], "h": heads, "d": source[1] // heads}
-    fit = [letters for letters in ("hdo", "hod") if aligned([sizes[a] for a in letters], target)]
-    return tuple((View.of(sizes, "ohd", letters), View.of(sizes, "o", "o")) for letters in fit)
+    rest = "ijkl"[: len(kept)]
+    sizes = {"s": count, "h": heads, "d": cut // heads, **dict(zip(rest, kept, strict=True))}
+    places = [order[:at] + rest + order[at:] for at in range(len(order), -1, -1)]
+    fitting = [letters for letters in places if _fits(letters, rest, sizes, target)]
+    return tuple(dict.fromkeys(View.of(sizes, f"s{rest}hd" if columns else f"shd{rest}", each) for each in fitting))
 
 
-def aligned(sizes: Sequence[int], target: Shape) -> bool:
-    """Whether axes of these sizes, some of them merged, make the shape `target`."""
-    return {1, *accumulate(sizes, mul)} >= set(accumulate(target, mul)) and math.prod(sizes) == math.prod(target)
+def _fits(letters: str, rest: str, sizes: Mapping[str, int], target: Shape) -> bool:
+    """Whether axes in this order, some of them merged, make the shape; inputs and outputs are not merged."""
+    axes = [a for a in letters if sizes[a] > 1]
+    for dimension in target:
+        size, sides = 1, set()
+        while size < dimension and axes:
+            sides.add(axes[0] in rest)
+            size *= sizes[axes.pop(0)]
+        if size != dimension or len(sides) > 1:
+            return False
+    return not axes
+
+
+def taken_apart(parameters: Sequence[Parameter]) -> list[Parameter]:
+    """The same with layers that hold several, by their names or their class, as these: `qkv.weight` as three."""
+    found = []
+    for parameter in parameters:
+        layer, role = naming.split(parameter.name, len(parameter.shape))
+        holds = tuple(_GATES.get(parameter.layer, "")) or naming.held(layer)
+        dim = 0 if parameter.layer in STANDARD else len(parameter.shape) - 1
+        if len(holds) < 2 or not parameter.shape or parameter.shape[dim] % len(holds):
+            found.append(parameter)
+            continue
+        shape = list(parameter.shape)
+        shape[dim] //= len(holds)
+        for i, part in enumerate(holds):
+            own = f"{parameter.own}|{i}/{len(holds)}/{dim}"
+            found.append(Parameter(f"{layer}.{part}.{role}", tuple(shape), parameter.layer, own))
+    return found
+
+
+def _named(own: str) -> str:
+    whole, _, part = own.partition("|")
+    return f"part {int(part.split('/')[0]) + 1} of `{whole}`" if part else f"`{whole}`"
+
+
+def _looked_up(weights: Weights, name: str) -> torch.Tensor:
+    """A parameter, or the part of one that `taken_apart` has named."""
+    whole, _, part = name.partition("|")
+    if not part:
+        return weights[whole]
+    number, parts, dim = map(int, part.split("/"))
+    return weights[whole].chunk(parts, dim)[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +203,9 @@ class Filling:
 
     def fill(self, weights: Weights) -> Iterator[tuple[str, torch.Tensor]]:
         """Each target and its weights."""
-        block = torch.stack([weights[name] for name in self.sources])
+        block = torch.stack([_looked_up(weights, name) for name in self.sources])
         filled = self.view.taken(block, (len(self.targets), *self.shape))
         return zip(self.targets, filled, strict=True)
-
-    def inverted(self, shape: Shape) -> Filling:
-        """The sources, of this shape, from the targets."""
-        sizes = tuple(self.view.sizes[axis] for axis in self.view.axes)
-        axes = tuple(self.view.axes.index(i) for i in range(len(sizes)))
-        return Filling(self.sources, shape, self.targets, View(sizes, axes), self.order, self.heads)
 
     @property
     def is_moved(self) -> bool:
@@ -177,10 +215,9 @@ class Filling:
     def told(self) -> str:
         """In words."""
         targets = f"`{self.targets[0]}`" + (f" to `{self.targets[-1]}`" if len(self.targets) > 1 else "")
-        sources = " and ".join(filter(None, (", ".join(f"`{s}`" for s in self.sources[:-1]), f"`{self.sources[-1]}`")))
-        if len(self.sources) == 1 < len(self.targets) and not self.is_moved:
-            how = ", part by part"
-        elif len(self.sources) == 1:
+        *others, last = (_named(source) for source in self.sources)
+        sources = f"{', '.join(others)} and {last}" if others else last
+        if len(self.sources) == 1:
             how = ", transposed" if self.view.axes == (1, 0) else ", cut by head" if self.is_moved else ""
         elif self.order == "shd" or (self.heads == 1 and self.order.index("s") < self.order.index("d")):
             how = ", one after the other"
@@ -202,12 +239,6 @@ class Plan:
     named: bool = field(default=False, compare=False)  # every layer has the name of what fills it
     traits: frozenset[object] = field(default=frozenset(), compare=False)  # what can be tried again with other sizes
     layout: Callable[[dict[str, torch.Tensor]], Weights] | None = None  # the instructor's own
-
-    def inverted(self, shapes: Mapping[str, Shape]) -> Plan:
-        """The other side's parameters, of these shapes, from this one's."""
-        fillings = tuple(filling.inverted(shapes[filling.sources[0]]) for filling in self.fillings)
-        unfilled = {name: shapes[name] for name in self.left_out}
-        return replace(self, fillings=fillings, unfilled=unfilled, left_out=tuple(self.unfilled))
 
     def fill(self, weights: Weights, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """The student's parameters by name; numbers from `generator` for those that the reference does not have."""
@@ -232,7 +263,9 @@ class Plan:
         if not terms:
             return dict.fromkeys(leaves)
         found = torch.autograd.grad(torch.stack(terms).sum(), list(leaves.values()), allow_unused=True)
-        return dict(zip(leaves, found, strict=True)) | {n: torch.zeros_like(weights[n]) for n in self.left_out}
+        recovered = dict(zip(leaves, found, strict=True))
+        none = {name: torch.zeros_like(weights[name]) for name in self.left_out if recovered.get(name, 0) is None}
+        return recovered | none
 
     def told(self) -> str:
         """The account, in words: what is filled with what, where that is not plain from the names."""

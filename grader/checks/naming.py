@@ -18,7 +18,7 @@ _WORDS = {
     "1": "up expand",
     "2": "down contract",
 }
-_MEANS = {word: meaning for meaning, words in _WORDS.items() for word in (meaning, *words.split())}
+_MEANS = {word: meaning for meaning, words in _WORDS.items() for word in (meaning, *words.split()) if word.isalpha()}
 _WHOLE = {"cattn": ("q", "k", "v"), "inproj": ("q", "k", "v"), "tokv": ("k", "v"), "lmhead": ("out",), "cfc": ("1",)}
 _ROLES = dict.fromkeys(["w", "weight", "weights", "kernel", "matrix", "gamma", "scale"], "weight")
 _ROLES |= dict.fromkeys(["b", "bias", "biases", "beta", "shift", "offset"], "bias")
@@ -68,6 +68,12 @@ def strangeness(mine: str, theirs: tuple[str, ...]) -> float:
     return apart + (UNKNOWN * (2 - common) if common else OPPOSED)
 
 
+def held(layer: str) -> tuple[str, ...]:
+    """Of what the name says that it is several in one: ("q", "k", "v") for `attn.qkv`."""
+    concept = _concept(layer)[0]
+    return concept if set(concept) <= set("qkv") else ()
+
+
 def stands_last(layer: str) -> bool:
     """Whether the name is that of an output projection."""
     return _concept(layer)[0] == ("out",)
@@ -88,6 +94,8 @@ def _concept(layer: str) -> tuple[tuple[str, ...], frozenset[str]]:
 
 
 def _meaning(part: str) -> tuple[str, ...]:
+    if match := _RECURRENT.fullmatch(part):
+        return ("reverse",) if match[3] else ()
     words = _words(part)
     if whole := _WHOLE.get("".join(words)):
         return whole
@@ -98,7 +106,7 @@ def _meaning(part: str) -> tuple[str, ...]:
             found.extend(letters)
         elif word in _MEANS:
             found.append(_MEANS[word])
-        elif word.isdecimal() and part != word:  # not an index of a list
+        elif word.isdecimal() and part != word and part.endswith(word):  # not an index of a list
             found.append(word)
     if len(found) > 1 and words[-1] in ("proj", "projection", "projections", "head", "heads"):
         found.remove("out")  # q_proj is no output

@@ -11,7 +11,7 @@ from itertools import accumulate, chain, combinations, count, permutations, prod
 from typing import NamedTuple
 
 from grader.checks import naming
-from grader.checks.layout import STANDARD, Filling, Parameter, Place, Plan, View, by_columns, by_rows, places
+from grader.checks.layout import STANDARD, Filling, Parameter, Place, Plan, View, arranged, places, taken_apart
 
 _MOST_WORK = 50_000  # partial plans looked at
 _MOST_ORDERS = 200  # in which layers of one shape may fill one place
@@ -52,7 +52,7 @@ class Link:
     @property
     def parts(self) -> int:
         """How many layers of the student's stand for one of the reference's."""
-        return self.place.count // self.sources[0].count
+        return max(self.place.count // self.sources[0].count, 1)
 
 
 def plans(
@@ -63,7 +63,7 @@ def plans(
     `numbers` are the ints among the constructor's arguments, one of which may be the number of heads; `known` are the
     traits of a plan that was right before.
     """
-    sides = [[parameter for parameter in found if parameter.name == parameter.own], wanted]
+    own = [parameter for parameter in found if parameter.name == parameter.own]
     order, work = count(), count()
     waiting: list[tuple[float, int, Plan | _Grain | Iterator[_Step]]]
     waiting = [(level * _LEVEL, next(order), grain) for level, grain in enumerate(_GRAINS)]
@@ -77,20 +77,18 @@ def plans(
                 seen[thing] = thing.strange
                 yield thing
         elif isinstance(thing, _Grain):
-            if not any(plan.named for plan in seen):
-                heapq.heappush(waiting, (strange, next(order), _assignments(thing, strange, *sides, known, work)))
+            given = taken_apart(wanted) if thing.split else wanted
+            if len(given) > len(wanted) if thing.split else not any(plan.named for plan in seen):
+                heapq.heappush(waiting, (strange, next(order), _assignments(thing, strange, own, given, known, work)))
         elif following := next(thing, None):
-            strange, links, split = following
-            filled, fill = sides[::-1] if split else sides
-            for plan in _dressed(links, strange, numbers, fill, known) if links else ():
-                plan = plan.inverted({p.name: p.shape for p in fill}) if split else plan
+            for plan in _dressed(following[1], following[0], numbers, wanted, known) if following[1] else ():
                 heapq.heappush(waiting, (plan.strange, next(order), plan))
-            heapq.heappush(waiting, (strange, next(order), thing))
+            heapq.heappush(waiting, (following[0], next(order), thing))
 
 
 class _Grain(NamedTuple):
-    """How parameters are taken together: each apart or by layers, alone or with all of its list; `split` where the
-    reference has in one what the student has in several, so that the search goes the other way.
+    """How parameters are taken together: each apart or by layers, alone or with all of its list; `split` with what
+    the reference has in one as several.
     """
 
     apart: bool
@@ -102,13 +100,13 @@ class _Grain(NamedTuple):
 _GRAINS = (
     _Grain(False, True),
     _Grain(False, True, loosely=True),
-    _Grain(False, False),
     _Grain(False, True, split=True),
+    _Grain(False, False),
     _Grain(True, True),
     _Grain(True, False),
     _Grain(True, True, split=True),
 )
-_Step = tuple[float, tuple[Link, ...], bool]
+_Step = tuple[float, tuple[Link, ...]]
 
 
 def _assignments(
@@ -124,7 +122,6 @@ def _assignments(
     """
     own = places(found, apart=grain.apart, lists=grain.lists, loosely=grain.loosely)
     theirs = places(wanted, apart=grain.apart, lists=grain.lists)
-    own, theirs = (theirs, own) if grain.split else (own, theirs)
     choices = [_choices(place, theirs, known) for place in own]
     choices.sort(key=lambda links: links[min(1, len(links) - 1)].strange - links[0].strange)  # the open ones first
     at_least = [sum(links[0].strange for links in choices[i:]) for i in range(len(choices) + 1)]
@@ -135,11 +132,11 @@ def _assignments(
     waiting = [(strange + at_least[0], 0, strange, 0, (), False)]
     while waiting:
         if waiting[0][0] > estimate:
-            yield waiting[0][0], (), grain.split
+            yield waiting[0][0], ()
         estimate, _, strange, used, links, whole = heapq.heappop(waiting)
         if whole:
             best = min(best, estimate)
-            yield estimate, tuple(sorted(links, key=lambda link: link.place.start)), grain.split
+            yield estimate, tuple(sorted(links, key=lambda link: link.place.start))
             continue
         if len(links) == len(choices):
             given = {name for link in links for source in link.sources for name in source.names}
@@ -199,7 +196,8 @@ def _several(place: Place, group: Sequence[Place]) -> int:
     """How many of the group's layers together are as large as the place; 0 where that does not go."""
     source = group[0]
     weights = [role for role in {*place.shapes, *source.shapes} if "bias" not in role]
-    if not source.size or place.size % source.size or place.count % source.count:
+    counts = sorted((place.count, source.count))
+    if not source.size or place.size % source.size or counts[1] % counts[0]:
         return 0
     several = place.size // source.size
     if several > min(_MOST_FUSED, len(group)) or any(r not in place.shapes or r not in source.shapes for r in weights):
@@ -227,19 +225,20 @@ def _dressed(
     named = not unfilled and all(link.named for link in links)
     orders = [order for order in _ORDERS if order == "shd" or any(len(link.sources) > 1 for link in filled)]
     heads = _heads([link for link in filled if link.is_cut], numbers)
-    for order, (rank, number), turned in product(orders, enumerate(heads), product((False, True), repeat=2)):
-        pieces = [
-            _fillings(link, order, number if link.is_cut else 1, turned[naming.stands_last(link.sources[0].name)])
-            for link in filled
+    last = [naming.stands_last(link.sources[0].name) for link in filled]
+    for order, (rank, number) in product(orders, enumerate(heads)):
+        ways = [_ways(link, order, number if link.is_cut else 1) for link in filled]
+        most = [
+            max((len(way) for way, at in zip(ways, last, strict=True) if at is end), default=1) for end in (False, True)
         ]
-        if not all(fillings for fillings, _ in pieces):
-            continue
-        fillings = tuple(filling for piece, _ in pieces for filling in piece)
-        given = {source for filling in fillings for source in filling.sources}
-        left = tuple(p.name for p in wanted if p.name == p.own and p.name not in given)
-        odd = 0.0 if (order, turned) in known else _ORDERS[order] + max((odd for _, odd in pieces), default=0.0)
-        traits = frozenset({*(link.trait for link in links), (order, turned)})
-        yield Plan(fillings, unfilled, left, strange + odd + 0.1 * rank, named and not left, traits)
+        for turned in product(*map(range, most)) if all(ways) else ():
+            chosen = [way[min(turned[end], len(way) - 1)] for way, end in zip(ways, last, strict=True)]
+            fillings = tuple(filling for some, _ in chosen for filling in some)
+            given = {source.partition("|")[0] for filling in fillings for source in filling.sources}
+            left = tuple(p.name for p in wanted if p.name == p.own and p.name not in given)
+            odd = 0.0 if (order, turned) in known else _ORDERS[order] + max((odd for _, odd in chosen), default=0.0)
+            traits = frozenset({*(link.trait for link in links), (order, turned)})
+            yield Plan(fillings, unfilled, left, strange + odd + 0.1 * rank, named and not left, traits)
 
 
 def _heads(links: Sequence[Link], numbers: Sequence[int]) -> list[int]:
@@ -251,33 +250,45 @@ def _heads(links: Sequence[Link], numbers: Sequence[int]) -> list[int]:
 
 
 @lru_cache(4096)
-def _fillings(link: Link, order: str, heads: int, turned: bool) -> tuple[tuple[Filling, ...], float]:
-    """How the sources fill the place in this manner, and how strange that is; nothing where they cannot."""
-    parts, several, odd, bias = link.parts, len(link.sources), 0.0, View((), ())
-    last = naming.stands_last(link.sources[0].name)
-    both = [layer in STANDARD for layer in (link.place.layer, link.sources[0].layer)]
-    standard = both[0] == both[1]  # stored in the same way, as far as one can tell
-    found: list[Filling] = []
-    for role in sorted(set(link.place.shapes) & set(link.sources[0].shapes), key=lambda role: "bias" in role):
-        shape, source = link.place.shapes[role], link.sources[0].shapes[role]
-        target = (parts, *shape)
-        if "bias" in role:
-            view = bias
-            if math.prod(view.sizes) != math.prod(target):
-                return (), 0.0
-        else:
-            rows = by_rows(source, several, target, order if several > 1 else "shd", heads)
-            columns = by_columns(source, target, heads) if several == 1 else ()
-            rows = rows if standard else rows[::-1]
-            options = list(dict([*columns, *rows] if last else [*rows, *columns]).items())
-            if not options:
-                return (), 0.0
-            if turned and len(options) > 1:
-                odd = _TURNED_STANDARD if all(both) else _TURNED
-            view, bias = options[turned and len(options) > 1]
-        members = link.place.members[role]
-        found += [
-            Filling(members[i * parts : (i + 1) * parts], shape, sources, view, order, heads)
-            for i, sources in enumerate(zip(*(source.members[role] for source in link.sources), strict=True))
-        ]
-    return tuple(found), odd
+def _ways(link: Link, order: str, heads: int) -> list[tuple[tuple[Filling, ...], float]]:
+    """How the sources can fill the place with rows in this order, and how strange that is, likeliest first."""
+    several, source = len(link.sources), link.sources[0]
+    order = order if several > 1 else "shd"
+    parts = max(link.place.count // source.count, 1)  # layers of the place for one of a source's
+    joined = max(source.count // link.place.count, 1)  # the other way round
+    heads = joined if joined > 1 else heads
+    both = [layer in STANDARD for layer in (link.place.layer, source.layer)]
+    roles = sorted(set(link.place.shapes) & set(source.shapes))
+    views: dict[str, list[View]] = {}
+    for role in roles:
+        rows, *rest = source.shapes[role] or (1,)
+        shapes = (rows * joined, *rest), several, (parts, *link.place.shapes[role])
+        views[role] = list(arranged(*shapes, order, heads, columns=False))
+        if "bias" not in role:
+            columns = [] if several == 1 == heads else list(arranged(*shapes, order, heads, columns=True))
+            straight = views[role] if both[0] == both[1] else views[role][::-1]
+            cut_last = naming.stands_last(source.name) and heads > 1
+            views[role] = list(dict.fromkeys([*columns, *straight] if cut_last else [*straight, *columns]))
+    ways = max(len(views[role]) for role in roles) if all(views.values()) else 0
+    turned = _TURNED_STANDARD if all(both) else _TURNED
+    return [
+        (
+            tuple(
+                Filling(
+                    targets, link.place.shapes[role], sources, views[role][min(way, len(views[role]) - 1)], order, heads
+                )
+                for role in roles
+                for targets, sources in _matched(link, role, parts, joined)
+            ),
+            way * turned,
+        )
+        for way in range(ways)
+    ]
+
+
+def _matched(link: Link, role: str, parts: int, joined: int) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Parameters of the place, and of the sources what fills them."""
+    targets, members = link.place.members[role], [source.members[role] for source in link.sources]
+    for i in range(len(targets) // parts):
+        sources = tuple(name for names in members for name in names[i * joined : (i + 1) * joined])
+        yield targets[i * parts : (i + 1) * parts], sources

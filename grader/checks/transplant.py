@@ -40,9 +40,10 @@ class Twin(Remote):
         self._module = module  # alive as long as this
         self._plan = plan
         self._generator = generator
-        self._filled(weights)
+        self.give(weights)
 
-    def _filled(self, weights: Weights) -> None:
+    def give(self, weights: Weights) -> None:
+        """Fill the module from these weights of the reference's."""
         self._weights = weights
         load(self, self._plan.fill(weights, self._generator))
 
@@ -106,7 +107,7 @@ def redraw(theirs: Remote, ours: Remote) -> None:
     size = 0.6 + 0.8 * float(torch.rand(()))
     weights = drawn({name: value.shape for name, value in theirs._weights.items()}, size)
     load(ours, weights)
-    theirs._filled(weights)
+    theirs.give(weights)
 
 
 def _offered(layouts: Sequence[Layout], found: Sequence[Parameter], weights: Weights) -> Iterator[Plan]:

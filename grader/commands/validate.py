@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from grader.assignment import assignment_names, find_root, load_assignment
@@ -53,40 +54,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _as_json(proof: Proof) -> dict[str, Any]:
-    def plain(problems: Any) -> list[dict[str, str]]:
-        return [{"kind": p.kind, "where": p.where, "what": p.what, "advice": p.advice} for p in problems]
-
     return {
         "name": proof.name,
         "proven": not proof.problems,
-        "problems": plain(proof.problems),
-        "warnings": plain(proof.warnings),
+        "problems": [asdict(problem) for problem in proof.problems],
+        "warnings": [asdict(problem) for problem in proof.warnings],
         "points": proof.points,
         "points_without_a_mistake": proof.idle_points,
         "checks": [
-            {
-                "id": check.id,
-                "title": check.title,
-                "points": check.max_points,
-                "visibility": check.visibility,
-                "closest": proof.margins.get(check.id),
-            }
-            for check in proof.checks
+            {"id": c.id, "title": c.title, "points": c.max_points, "closest": proof.margins.get(c.id)}
+            for c in proof.checks
         ],
         "mistakes": [{"id": row.mistake.id, "title": row.mistake.title, "checks": row.cells} for row in proof.rows],
         "variants": proof.variants,
         "mutants": {
             "killed": proof.killed,
-            "survivors": [
-                {
-                    "id": s.mutant.id,
-                    "line": s.mutant.line,
-                    "before": s.mutant.before,
-                    "after": s.mutant.after,
-                    "why": s.why,
-                }
-                for s in proof.survivors
-            ],
+            "survivors": [s.mutant.to_json() | {"why": s.why} for s in proof.survivors],
         },
         "seconds": proof.seconds,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,19 +31,7 @@ _OTHER_FUNCTION = {a: b for pair in _PAIRS.split(",") for a, b in (pair.split(),
 _MODULES = {"torch", "nn", "F", "functional", "math", "random", "self", "init"}
 _COMMUTE = {"transpose", "swapaxes", "swapdims", "minimum", "maximum", "min", "max", "logical_and", "logical_or"}
 _SHAPES = {"view", "reshape", "permute", "expand", "movedim", "zeros", "ones", "empty", "randn", "rand"}
-_KEEP = {
-    "isinstance",
-    "super",
-    "range",
-    "len",
-    "zip",
-    "enumerate",
-    "getattr",
-    "hasattr",
-    "print",
-    "float",
-    "contiguous",
-}
+_KEEP = {"super", "range", "float", "contiguous"}  # without these it is the same, or no program
 SIZE = "2"  # what takes the place of a size that should have been read
 
 
@@ -75,10 +62,7 @@ def edits(node: ast.AST, parent: ast.AST, sizes: set[str], layers: list[str]) ->
 
 
 def _with(node: Any, **changes: object) -> Any:
-    changed = copy.copy(node)
-    for name, value in changes.items():
-        setattr(changed, name, value)
-    return changed
+    return type(node)(**{**dict(ast.iter_fields(node)), **changes})
 
 
 def _swapped(values: list[ast.expr], i: int) -> list[ast.expr]:

@@ -27,6 +27,10 @@ class Mutant:
     after: str
     source: str
 
+    def to_json(self) -> dict[str, str | int]:
+        """All but the program."""
+        return {"id": self.id, "operator": self.operator, "line": self.line, "before": self.before, "after": self.after}
+
 
 def mutants(source: str, parts: Sequence[str] = ()) -> list[Mutant]:
     """Every mutant of `source` once, in order of lines. Definitions named in `parts` are graded elsewhere."""

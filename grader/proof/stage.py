@@ -138,11 +138,12 @@ class _Stage:
                 for ready in wait(list(running)):
                     if isinstance(ready, Connection):
                         self._take(ready, running.pop(ready)[1])
+                started = [pid for pid in started if os.waitpid(pid, os.WNOHANG)[0] == 0]
         except BaseException as error:
             self.error = error
             for pid, _ in running.values():
                 os.kill(pid, signal.SIGKILL)
-        for pid in started:  # only now: nobody waits until their memory is taken down
+        for pid in started:  # nobody waited until their memory was taken down
             os.waitpid(pid, 0)
         return True
 
@@ -195,7 +196,8 @@ class _Stage:
         signal.signal(signal.SIGPROF, _too_long)
         signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # once more a second later, for who catches everything
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(2 * seconds + 10), most))
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(2 * seconds + 1), most))
+        signal.alarm(math.ceil(20 * seconds + 60))  # on the clock, for who only waits; this ends the process
 
     def _run(self, session: pytest.Session, program: Program, seed: int) -> dict[str, Mark]:
         self._plugin.seed = seed

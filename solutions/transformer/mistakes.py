@@ -150,8 +150,19 @@ class BlockIgnoresMask(TransformerBlock):
 class Relu(TransformerBlock):
     def __init__(self, config):
         super().__init__(config)
-        C = config.n_embd
-        self.mlp = nn.Sequential(nn.Linear(C, 4 * C), nn.ReLU(), nn.Linear(4 * C, C))
+        self.mlp[1] = nn.ReLU()
+
+
+@mistake(
+    replaces="TransformerBlock",
+    title="The MLP's activation is SiLU, not GELU",
+    hint="SiLU is x times a sigmoid of x, GELU is x times the normal distribution's share below x.",
+    caught_by=("block_values", "block_sizes"),
+)
+class Silu(TransformerBlock):
+    def __init__(self, config):
+        super().__init__(config)
+        self.mlp[1] = nn.SiLU()
 
 
 @mistake(
@@ -163,8 +174,7 @@ class Relu(TransformerBlock):
 class NoActivation(TransformerBlock):
     def __init__(self, config):
         super().__init__(config)
-        C = config.n_embd
-        self.mlp = nn.Sequential(nn.Linear(C, 4 * C), nn.Identity(), nn.Linear(4 * C, C))
+        self.mlp[1] = nn.Identity()
 
 
 @mistake(
@@ -203,6 +213,27 @@ class MlpWithoutBiases(TransformerBlock):
         super().__init__(config)
         C = config.n_embd
         self.mlp = nn.Sequential(nn.Linear(C, 4 * C, bias=False), nn.GELU(), nn.Linear(4 * C, C, bias=False))
+
+
+@mistake(
+    replaces="TransformerBlock",
+    title="The dropout of the block stays active in eval mode",
+    hint="nn.Dropout knows the mode of its module; F.dropout drops unless it is told training=self.training.",
+    caught_by=("block_eval",),
+)
+class DropoutAlwaysOn(TransformerBlock):
+    def __init__(self, config):
+        super().__init__(config)
+        self.mlp[3] = FunctionalDropout(config.hidden_pdrop)
+
+
+class FunctionalDropout(nn.Module):
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        return F.dropout(x, self.p)
 
 
 # --- the layers of the model
@@ -719,6 +750,18 @@ class CacheLossFromTheStart(GenericTransformer):
         return super().loss(logits[:, : targets.size(1)], targets)
 
 
+@mistake(
+    replaces="GenericTransformer",
+    title="With a cache the loss calls view on a part of the logits, which torch refuses",
+    hint="A part cut out of a tensor has gaps in memory, and view cannot close them. Which method can?",
+    caught_by=("cache_loss",),
+)
+class CacheLossViewed(GenericTransformer):
+    def loss(self, logits, targets):
+        wanted = predictions(logits, targets)
+        return F.cross_entropy(wanted.view(-1, logits.size(-1)), targets.flatten(), ignore_index=-1)
+
+
 # --- encoder and decoder
 
 
@@ -742,6 +785,29 @@ class CausalEncoder(Encoder):
 class EncoderSeesPadding(Encoder):
     def get_attention_mask(self, num_tokens):
         return torch.ones_like(super().get_attention_mask(num_tokens))
+
+
+@mistake(
+    replaces="Encoder",
+    title="The encoder's mask is block_size wide, not as wide as its longest row",
+    hint="get_attention_mask knows how many tokens the longest row has. From which of its arguments?",
+    caught_by=("masks", "encoder_padding", "encoder_both_ways"),
+)
+class MaskForWholeBlockSize(Encoder):
+    def get_attention_mask(self, num_tokens):
+        return padding_mask(num_tokens, self.block_size)
+
+
+@mistake(
+    replaces="Encoder",
+    title="The encoder's mask hides padded queries too, so that they look at nothing",
+    hint="The softmax of a row without a single key is 0 / 0. What does the next block make of that NaN?",
+    caught_by=("masks", "encoder_padding"),
+)
+class PaddedQueriesHidden(Encoder):
+    def get_attention_mask(self, num_tokens):
+        mask = super().get_attention_mask(num_tokens)
+        return mask & mask.transpose(-2, -1)
 
 
 @mistake(
