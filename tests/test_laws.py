@@ -24,6 +24,7 @@ from grader.checks.sampling import binomial_tail, furthest_apart
 from grader.errors import StudentError
 from grader.run.local import LocalPort
 from grader.wire.proxy import root
+from grader.wire.values import Handle
 
 Tensor = torch.Tensor
 
@@ -196,14 +197,21 @@ def test_parameters_that_train_are_counted_once() -> None:
     assert message(parameter_count, student.Tied(), 49) == "the module has 28 trainable parameters; 49 are expected"
 
 
-@pytest.mark.parametrize("rows", [None, 3, [3], [{"shape": "ab"}], [{"shape": (1,), "name": "a"}], {"a": 1}])
+NO_ROWS = [None, 3, [3], [{"shape": "ab"}], [{"shape": (1,), "name": "a"}], {"a": 1}, Handle(1, "list")]
+
+
+@pytest.mark.parametrize("rows", NO_ROWS, ids=repr)
 def test_a_layout_that_is_none_is_no_layout(rows: object) -> None:
+    asked = []
+
     class Lying(LocalPort):
         def request(self, op: str, fields: dict[str, object]) -> object:
+            asked.append(op)
             return rows if op == "layout" else super().request(op, fields)
 
     with pytest.raises(StudentError, match="could not be listed"):
         parameter_count(root(Lying({"Tied": Tied})).Tied(), 1)
+    assert asked == ["call", "layout"]  # an object on their side is not asked for its rows
 
 
 # -- distributions -----------------------------------------------------------------------------------------------------
@@ -217,8 +225,8 @@ def test_the_tail_is_the_binomial_one() -> None:
     assert found == pytest.approx([min(sum(mass[: k + 1]), sum(mass[k:])) for k in range(n + 1)])
 
 
-@pytest.mark.parametrize("p", [(0.5, 0.5), (0.7, 0.2, 0.1), (0.96, 0.04), (0.25, 0.25, 0.5)])
-@pytest.mark.parametrize("bound", [0.3, 0.05, 0.001])
+@pytest.mark.parametrize("p", [(0.5, 0.5), (0.7, 0.2, 0.1), (0.96, 0.04), (1 / 3, 1 / 3, 1 / 3)])
+@pytest.mark.parametrize("bound", [0.5, 0.1, 0.001])
 def test_right_draws_fail_no_more_often_than_stated(p: tuple[float, ...], bound: float) -> None:
     """Exactly, over all the counts that there can be: no sampling."""
     n = 14
@@ -233,7 +241,7 @@ def test_right_draws_fail_no_more_often_than_stated(p: tuple[float, ...], bound:
         except CheckFailed:
             rate += ways * math.prod(q**c for q, c in zip(p, counts, strict=True))
     assert rate <= bound
-    if bound == 0.3:
+    if bound == 0.5:
         assert rate > 0.01  # it is no test that lets everything pass
 
 

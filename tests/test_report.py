@@ -207,7 +207,7 @@ def test_student_page_tells_scores_outcomes_and_what_to_do() -> None:
         "Public checks 3 of 7 passed 5.33 / 14",
         "Hidden checks 1 of 3 passed 2 / 6",
         "1.33 / 2",
-        "This looks like a known mistake: The scores are not divided by sqrt(D)",
+        "What it looks like: The scores are not divided by sqrt(D)",
         "Hint. What does softmax return",
         "This check needs: The values match the reference.",
         "Largest difference: 0.723 in row 7, column 6 of the picture, counted from 0",

@@ -105,15 +105,15 @@ def test_dataset_size(student):
     equal(len(student.IMDB(["good film", "bad", "plot"], ["positive", "negative", "negative"], VOCAB)), 3, "its length")
 
 
-@check(
-    points=0.5, needs=test_example, hint="First tokenize, then cut. How many ids does the model get to see after that?"
-)
+@check(points=0.5, hint="First tokenize, then cut. How many ids does the model get to see after that?")
 def test_truncation(student, reference):
     """Of a longer review only the first max_length ids are kept, and its length is their number."""
     x, y = ["good film bad plot music", "bad music plot", "bad music"], ["positive", "negative", "negative"]
     theirs, ours = student.IMDB(x, y, VOCAB, max_length=3), reference.IMDB(x, y, VOCAB, max_length=3)
     for i in range(3):
-        equal(example(theirs, i), example(ours, i), f"with max_length=3, example {i}")
+        found, expected = example(theirs, i), example(ours, i)
+        equal(found["ids"], expected["ids"], f"with max_length=3, the list of ids of example {i}")
+        equal(found["length"], expected["length"], f"with max_length=3, the length of example {i}")
 
 
 @check(

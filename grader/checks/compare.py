@@ -140,7 +140,7 @@ def _same_form(actual: Any, expected: torch.Tensor, what: str) -> None:
         words += ". The sizes are right, their order is not: look for a transpose too many or too few"
     elif actual.numel() == expected.numel():
         words += ". The number of values is right: they are grouped in another way"
-    raise CheckFailed(words)
+    raise CheckFailed(words, pair=(actual, expected))
 
 
 def _same_dtype(actual: torch.Tensor, expected: torch.Tensor, what: str) -> None:

@@ -6,9 +6,8 @@ the other, all values up to rounding, and the values are so many and so differen
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 
@@ -94,16 +93,11 @@ def _temperature(actual: Tensor, expected: Tensor, sizes: Sizes) -> Diagnosis | 
 def _times(factor: float, sizes: Sizes) -> tuple[str, str]:
     """The words for it: "sqrt(6) = 2.449 times what is expected; 6 is n_embd", and a hint."""
     names = {n: " and ".join(name for name, size in sizes.items() if size == n) for n in sorted(set(sizes.values()))}
-    for forms in (_forms, _quotients):
-        found = [
-            (form, of, hint) for form, value, of, hint in forms(names) if math.isclose(factor, value, rel_tol=_EXACT)
-        ]
-        if 0 < len(found) <= _MOST_READINGS:
-            written = " = ".join(dict.fromkeys([*(form for form, _, _ in found), f"{factor:.4g}"]))
-            known = ", ".join(f"{n} is {names[n]}" for n in dict.fromkeys(n for _, of, _ in found for n in of))
-            return f"{written} times what is expected; {known}", found[0][2] if len(found) == 1 else _FACTOR
-        if found:
-            break
+    found = [(form, of, hint) for form, value, of, hint in _forms(names) if math.isclose(factor, value, rel_tol=_EXACT)]
+    if 0 < len(found) <= _MOST_READINGS:
+        written = " = ".join(dict.fromkeys([*(form for form, _, _ in found), f"{factor:.4g}"]))
+        known = ", ".join(f"{n} is {names[n]}" for n in dict.fromkeys(n for _, of, _ in found for n in of))
+        return f"{written} times what is expected; {known}", found[0][2] if len(found) == 1 else _FACTOR
     return f"{factor:.4g} times what is expected", _FACTOR
 
 
@@ -119,17 +113,10 @@ def _forms(known: Iterable[float]) -> Iterator[Reading]:
         yield f"1/{n}", 1 / n, (n,), _COUNT
         yield f"sqrt({n})", math.sqrt(n), (n,), _ROOT
         yield f"1/sqrt({n})", 1 / math.sqrt(n), (n,), _ROOT
-
-
-def _quotients(known: Collection[float]) -> Iterator[Reading]:
-    """What they make of two: both known, or n and n - 1."""
-    less = {n - 1 for n in known if n > 2}
-    for a, b in itertools.permutations(sorted({*known, *less} - {1}), 2):
-        of = tuple(n for n in (a, b) if n in known)
-        if len(of) == 2 or (of and max(a, b) in known and abs(a - b) == 1):
-            hint = _FACTOR if len(of) == 2 else _BESSEL
-            yield f"{a}/{b}", a / b, of, hint
-            yield f"sqrt({a}/{b})", math.sqrt(a / b), of, hint
+        if n > 2:
+            less = n - 1
+            yield f"{n}/{less}", n / less, (n,), _BESSEL
+            yield f"{less}/{n}", less / n, (n,), _BESSEL
 
 
 def _offset(actual: Tensor, expected: Tensor, _: Sizes) -> Diagnosis | None:

@@ -16,8 +16,8 @@ from grader.records import Picture
 class CheckFailed(AssertionError):  # noqa: N818 - it reads as what it is
     """A comparison did not hold. `message` is a sentence for the student.
 
-    `pair` are the student's tensor and the expected one, of one shape, where two tensors were compared; `ratio` is the
-    largest difference over the largest that would have passed; `earned` is the share, 0 to 1, that the check earns
+    `pair` are the student's tensor and the expected one where two tensors were compared; `ratio` is the largest
+    difference over the largest that would have passed; `earned` is the share, 0 to 1, that the check earns
     all the same when it is marked `partial`.
     """
 

@@ -5,54 +5,20 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import accumulate, chain, combinations, count, permutations, product
+from itertools import accumulate, chain, combinations, count, permutations
 from typing import NamedTuple
 
 from grader.checks import naming
-from grader.checks.layout import STANDARD, Filling, Parameter, Place, Plan, View, arranged, places, taken_apart
+from grader.checks.fitting import Link, fitted
+from grader.checks.layout import Plan
+from grader.checks.places import Parameter, Place, places, taken_apart
 
 _MOST_WORK = 50_000  # partial plans looked at
 _MOST_ORDERS = 200  # in which layers of one shape may fill one place
 _MOST_FUSED = 8  # layers in one
-_MOST_HEADS = 8  # numbers of heads tried
 _SPAN = 9.0  # a plan this much stranger than the likeliest is not looked at: two names exchanged, not three
 _DISORDER, _LEVEL, _KNOWN = 0.3, 2.0, 0.5  # how strange other things than names are; what was right before is less so
 _NO_BIAS, _UNFILLED, _LEFT_OUT = 5.0, 8.0, 10.0
-_TURNED, _TURNED_STANDARD = 1.0, 3.0
-_ORDERS = {"shd": 0.0, "hsd": 1.0, "hds": 1.5, "sdh": 2.5, "dsh": 2.5, "dhs": 2.5}  # rows by source, head, feature
-
-Turned = tuple[bool, bool]  # the matrices whose orientation is open: output projections, all others
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A place of the student's and those of the reference's that may fill it; none when it stays unfilled."""
-
-    place: Place
-    sources: tuple[Place, ...]
-    strange: float
-    named: bool = False  # the place is called what it holds
-
-    @property
-    def trait(self) -> object:
-        """What stays the same with other sizes."""
-        return self.place.name, *(source.name for source in self.sources)
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether heads may show in the shapes: several in one, one in several, or more dimensions."""
-        more = any(
-            sum(n > 1 for n in shape) > len(self.sources[0].shapes.get(role, shape))
-            for role, shape in self.place.shapes.items()
-        )
-        return len(self.sources) > 1 or self.parts > 1 or more
-
-    @property
-    def parts(self) -> int:
-        """How many layers of the student's stand for one of the reference's."""
-        return max(self.place.count // self.sources[0].count, 1)
 
 
 def plans(
@@ -81,7 +47,7 @@ def plans(
             if len(given) > len(wanted) if thing.split else not any(plan.named for plan in seen):
                 heapq.heappush(waiting, (strange, next(order), _assignments(thing, strange, own, given, known, work)))
         elif following := next(thing, None):
-            for plan in _dressed(following[1], following[0], numbers, wanted, known) if following[1] else ():
+            for plan in fitted(following[1], following[0], numbers, wanted, known) if following[1] else ():
                 heapq.heappush(waiting, (plan.strange, next(order), plan))
             heapq.heappush(waiting, (following[0], next(order), thing))
 
@@ -155,7 +121,7 @@ def _assignments(
 
 def _spare(own: Sequence[Place], theirs: Sequence[Place]) -> int:
     """How many of their layers find no place at least, counted in numbers."""
-    sizes = {frozenset(place.names): place.size for place in theirs}  # the same tensor under another name once
+    sizes = {place.names: place.size for place in theirs}  # the same tensor under another name once
     room = sum(place.size for place in own)
     fitting = accumulate(sorted(sizes.values()))
     return len(sizes) - sum(size <= room for size in fitting)
@@ -177,10 +143,9 @@ def _choices(place: Place, theirs: Sequence[Place], known: Collection[object]) -
             if odd > naming.EXACT:
                 odd += _DISORDER * sum(a > b for a, b in combinations(chosen, 2))
                 odd += _DISORDER * 4 * abs(place.start - sources[0].start)
-            link = Link(place, sources, missing + odd, named)
-            if link.trait in known:
-                link = replace(link, strange=missing - _KNOWN)
-            found.append(link)
+            if (place.name, *(source.name for source in sources)) in known:
+                odd = -_KNOWN
+            found.append(Link(place, sources, missing + odd, named))
     return sorted(found, key=lambda link: link.strange)
 
 
@@ -204,91 +169,3 @@ def _several(place: Place, group: Sequence[Place]) -> int:
         return 0
     stacked = any(len(source.shapes[role]) < 2 <= len(place.shapes[role]) for role in weights)  # vectors to a matrix
     return 0 if stacked and several > 1 else several
-
-
-def _dressed(
-    links: Sequence[Link],
-    strange: float,
-    numbers: Sequence[int],
-    wanted: Sequence[Parameter],
-    known: Collection[object],
-) -> Iterator[Plan]:
-    """The plans of an assignment: rows in each order, for each number of heads, matrices one way or the other."""
-    filled = [link for link in links if link.sources]
-    unfilled = {
-        name: link.place.shapes[role]
-        for link in links
-        for role, names in link.place.members.items()
-        if not link.sources or role not in link.sources[0].shapes
-        for name in names
-    }
-    named = not unfilled and all(link.named for link in links)
-    orders = [order for order in _ORDERS if order == "shd" or any(len(link.sources) > 1 for link in filled)]
-    heads = _heads([link for link in filled if link.is_cut], numbers)
-    last = [naming.stands_last(link.sources[0].name) for link in filled]
-    for order, (rank, number) in product(orders, enumerate(heads)):
-        ways = [_ways(link, order, number if link.is_cut else 1) for link in filled]
-        most = [
-            max((len(way) for way, at in zip(ways, last, strict=True) if at is end), default=1) for end in (False, True)
-        ]
-        for turned in product(*map(range, most)) if all(ways) else ():
-            chosen = [way[min(turned[end], len(way) - 1)] for way, end in zip(ways, last, strict=True)]
-            fillings = tuple(filling for some, _ in chosen for filling in some)
-            given = {source.partition("|")[0] for filling in fillings for source in filling.sources}
-            left = tuple(p.name for p in wanted if p.name == p.own and p.name not in given)
-            odd = 0.0 if (order, turned) in known else _ORDERS[order] + max((odd for _, odd in chosen), default=0.0)
-            traits = frozenset({*(link.trait for link in links), (order, turned)})
-            yield Plan(fillings, unfilled, left, strange + odd + 0.1 * rank, named and not left, traits)
-
-
-def _heads(links: Sequence[Link], numbers: Sequence[int]) -> list[int]:
-    """Numbers of heads that the shapes allow: one, those the shapes show, those among the arguments, divisors."""
-    sizes = {n for link in links for shape in link.sources[0].shapes.values() for n in shape}
-    shown = [n for link in links for n in (link.parts, *(n for shape in link.place.shapes.values() for n in shape))]
-    likely = dict.fromkeys([*shown, *numbers, *range(2, max(sizes, default=0))])
-    return [1, *(n for n in likely if n > 1 and any(size % n == 0 and size > n for size in sizes))][:_MOST_HEADS]
-
-
-@lru_cache(4096)
-def _ways(link: Link, order: str, heads: int) -> list[tuple[tuple[Filling, ...], float]]:
-    """How the sources can fill the place with rows in this order, and how strange that is, likeliest first."""
-    several, source = len(link.sources), link.sources[0]
-    order = order if several > 1 else "shd"
-    parts = max(link.place.count // source.count, 1)  # layers of the place for one of a source's
-    joined = max(source.count // link.place.count, 1)  # the other way round
-    heads = joined if joined > 1 else heads
-    both = [layer in STANDARD for layer in (link.place.layer, source.layer)]
-    roles = sorted(set(link.place.shapes) & set(source.shapes))
-    views: dict[str, list[View]] = {}
-    for role in roles:
-        rows, *rest = source.shapes[role] or (1,)
-        shapes = (rows * joined, *rest), several, (parts, *link.place.shapes[role])
-        views[role] = list(arranged(*shapes, order, heads, columns=False))
-        if "bias" not in role:
-            columns = [] if several == 1 == heads else list(arranged(*shapes, order, heads, columns=True))
-            straight = views[role] if both[0] == both[1] else views[role][::-1]
-            cut_last = naming.stands_last(source.name) and heads > 1
-            views[role] = list(dict.fromkeys([*columns, *straight] if cut_last else [*straight, *columns]))
-    ways = max(len(views[role]) for role in roles) if all(views.values()) else 0
-    turned = _TURNED_STANDARD if all(both) else _TURNED
-    return [
-        (
-            tuple(
-                Filling(
-                    targets, link.place.shapes[role], sources, views[role][min(way, len(views[role]) - 1)], order, heads
-                )
-                for role in roles
-                for targets, sources in _matched(link, role, parts, joined)
-            ),
-            way * turned,
-        )
-        for way in range(ways)
-    ]
-
-
-def _matched(link: Link, role: str, parts: int, joined: int) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Parameters of the place, and of the sources what fills them."""
-    targets, members = link.place.members[role], [source.members[role] for source in link.sources]
-    for i in range(len(targets) // parts):
-        sources = tuple(name for names in members for name in names[i * joined : (i + 1) * joined])
-        yield targets[i * parts : (i + 1) * parts], sources

@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 import torch
 
 from grader.checks.evidence import trying
-from grader.checks.layout import Plan, Weights
+from grader.checks.layout import Plan
+from grader.checks.places import Weights
 from grader.checks.weights import asked, built, load
 from grader.errors import GraderError, StudentError
 from grader.wire.proxy import Port, Remote
@@ -87,7 +88,7 @@ def settle(student: Remote, plans: Iterable[Plan], known: object, question: Ques
         gap = apart(first, question.expected[0])
         tried.append((gap, plan, first))
         right = gap <= EQUAL and apart(answer(plan, 1), question.expected[1]) <= EQUAL
-        if right or (plan.traits == known and is_mistaken(plan, first)):
+        if right or (known and plan.traits == known and is_mistaken(plan, first)):
             found = plan
             break
     else:

@@ -15,7 +15,8 @@ import torch
 
 from grader.checks import naming
 from grader.checks.evidence import CheckError
-from grader.checks.layout import Gradients, Parameter, Plan, Weights
+from grader.checks.layout import Gradients, Plan
+from grader.checks.places import Parameter, Weights
 from grader.checks.search import plans
 from grader.checks.settle import EQUAL, Question, apart, settle
 from grader.checks.weights import asked, built, draw, drawn, integers, load
@@ -88,7 +89,7 @@ def twins(
     plan: Plan | None = None
     tried: list[Plan] = []
     if exact and getattr(theirs._port, "by_name", False):
-        plan = next(proposed)
+        plan = next(proposed, None)
     elif probe:
         plan, tried = settle(student, proposed, traits, Question(probe, draws, expected, ours, args, kwargs, generator))
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from grader.checks.layout import Parameter, Weights
+from grader.checks.places import Parameter, Weights
 from grader.errors import Fault, GraderError, StudentError
 from grader.wire.proxy import Remote, root
 

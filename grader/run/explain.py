@@ -91,11 +91,23 @@ class Explainer:
             again = [ids for ids in known if self._reproduces(ids, failure)]
             matches.append(again or self._search(failure, known))
         kept = [
-            [ids for ids in found if all(self._explains_its_own(name, failures, matches) for name in ids)]
-            for found in matches
+            [ids for ids in found if not self._contradicted(ids, failure, failures, matches)]
+            for failure, found in zip(failures, matches, strict=True)
         ]
         for failure, found in zip(failures, kept, strict=True):
             failure.diagnosis = self._choose(found, kept, failure) or _detected(failure)
+
+    def _contradicted(
+        self, ids: Ids, failure: Failure, failures: Sequence[Failure], matches: Sequence[Sequence[Ids]]
+    ) -> bool:
+        """Whether the mistake fails another check of the same part in another way: then it only looks like it."""
+        return any(
+            failure.subjects & other.subjects
+            and not other.unseeded
+            and not any(set(ids) <= set(more) for more in found)
+            and self._fails(ids, other)
+            for other, found in zip(failures, matches, strict=True)
+        )
 
     def _search(self, failure: Failure, known: Sequence[Ids]) -> list[Ids]:
         """Single mistakes that give the student's answers; where there is none, pairs of them."""
@@ -120,15 +132,6 @@ class Explainer:
         self._hopeless -= bool(found)
         return list(found.values())
 
-    def _explains_its_own(self, name: str, failures: Sequence[Failure], matches: Sequence[Sequence[Ids]]) -> bool:
-        """Whether the mistake has a part in every failure that it is known to cause: else it only looks like it."""
-        mistake = self.reference.mistakes[name]
-        return all(
-            any(name in ids for ids in found)
-            for failure, found in zip(failures, matches, strict=True)
-            if failure.check.id in mistake.caught_by and mistake.replaces in failure.subjects and not failure.unseeded
-        )
-
     def _refuted(self, name: str, failure: Failure) -> bool:
         """Whether a check that the mistake would fail was passed by the very name in question."""
         mistake = self.reference.mistakes[name]
@@ -147,6 +150,15 @@ class Explainer:
             return False
         except Exception:
             return replay.finished
+        return False
+
+    def _fails(self, ids: Ids, failure: Failure) -> bool:
+        """Whether the mistake fails the check at all."""
+        try:
+            with gathering():
+                failure.run(ReplayPort(self._port(ids), None), PlayedBackPort(self.reference, failure.asked))
+        except (DiffersError, Exception):
+            return True
         return False
 
     def _port(self, ids: Ids) -> LocalPort:

@@ -9,15 +9,9 @@ from grader.checks import mistake
 
 HIDDEN = float("-inf")
 
-# --- the scores
+# A mistake calls `attention` where it can, so that it can be laid over another one: students make two at a time, too.
 
-
-def with_scores(scores, v, mask=None):
-    """The rest of the solution, from the scaled scores (B, H, Tq, Tk) on."""
-    if mask is not None:
-        scores = scores.masked_fill(mask == 0, HIDDEN)
-    weights = scores.softmax(dim=-1)
-    return weights @ v, weights
+# --- the scores: q times a number is the scores times that number
 
 
 @mistake(
@@ -27,7 +21,7 @@ def with_scores(scores, v, mask=None):
     caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def no_scaling(q, k, v, mask=None):
-    return with_scores(q @ k.transpose(-2, -1), v, mask)
+    return attention(q * q.size(-1) ** 0.5, k, v, mask)
 
 
 @mistake(
@@ -37,8 +31,7 @@ def no_scaling(q, k, v, mask=None):
     caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def scaled_by_full_width(q, k, v, mask=None):
-    width = q.size(1) * q.size(-1)  # C = H * D
-    return with_scores(q @ k.transpose(-2, -1) / width**0.5, v, mask)
+    return attention(q / q.size(1) ** 0.5, k, v, mask)  # C = H * D
 
 
 @mistake(
@@ -48,7 +41,7 @@ def scaled_by_full_width(q, k, v, mask=None):
     caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def scaled_by_d(q, k, v, mask=None):
-    return with_scores(q @ k.transpose(-2, -1) / q.size(-1), v, mask)
+    return attention(q / q.size(-1) ** 0.5, k, v, mask)
 
 
 @mistake(
@@ -58,7 +51,7 @@ def scaled_by_d(q, k, v, mask=None):
     caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def multiplied_by_sqrt_d(q, k, v, mask=None):
-    return with_scores(q @ k.transpose(-2, -1) * q.size(-1) ** 0.5, v, mask)
+    return attention(q * q.size(-1), k, v, mask)
 
 
 @mistake(
@@ -68,7 +61,7 @@ def multiplied_by_sqrt_d(q, k, v, mask=None):
     caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def scaled_by_number_of_keys(q, k, v, mask=None):
-    return with_scores(q @ k.transpose(-2, -1) / k.size(-2) ** 0.5, v, mask)
+    return attention(q * (q.size(-1) / k.size(-2)) ** 0.5, k, v, mask)
 
 
 @mistake(
@@ -78,7 +71,7 @@ def scaled_by_number_of_keys(q, k, v, mask=None):
     caught_by=("weights", "other_sizes", "scale", "gradients"),
 )
 def queries_and_keys_swapped(q, k, v, mask=None):
-    return with_scores(k @ q.transpose(-2, -1) / q.size(-1) ** 0.5, v, mask)
+    return attention(k, q, v, mask)
 
 
 @mistake(
@@ -89,17 +82,17 @@ def queries_and_keys_swapped(q, k, v, mask=None):
 )
 def keys_viewed_not_transposed(q, k, v, mask=None):
     B, H, T, D = k.shape
-    return with_scores(q @ k.reshape(B, H, D, T) / D**0.5, v, mask)
+    return attention(q, k.reshape(B, H, D, T).transpose(-2, -1), v, mask)
 
 
 # --- the softmax
 
 
-def with_softmax(dim, q, k, v, mask):
-    """The solution with its softmax over another dimension."""
+def with_softmax(dim, q, k, v, mask, fill=-1e9):
+    """The solution with its softmax over another dimension, or another number in place of a hidden score."""
     scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
     if mask is not None:
-        scores = scores.masked_fill(mask == 0, -1e9)
+        scores = scores.masked_fill(mask == 0, fill)
     weights = scores.softmax(dim=dim)
     return weights @ v, weights
 
@@ -176,10 +169,9 @@ def softmax_overflows(q, k, v, mask=None):
     ),
 )
 def scores_returned(q, k, v, mask=None):
+    output, _ = attention(q, k, v, mask)
     scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
-    if mask is not None:
-        scores = scores.masked_fill(mask == 0, HIDDEN)
-    return scores.softmax(dim=-1) @ v, scores
+    return output, scores if mask is None else scores.masked_fill(mask == 0, HIDDEN)
 
 
 # --- the mask
@@ -226,15 +218,6 @@ def mask_after_softmax(q, k, v, mask=None):
     return weights @ v, weights
 
 
-def with_fill(fill, q, k, v, mask):
-    """The solution with another number in place of a hidden score."""
-    scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
-    if mask is not None:
-        scores = scores.masked_fill(mask == 0, fill)
-    weights = scores.softmax(dim=-1)
-    return weights @ v, weights
-
-
 @mistake(
     replaces="attention",
     title="Hidden scores are set to 0 before the softmax",
@@ -242,7 +225,7 @@ def with_fill(fill, q, k, v, mask):
     caught_by=("mask_kinds", "layer_respects_mask", "broadcast_masks", "no_leak", "gradients"),
 )
 def masked_scores_zero(q, k, v, mask=None):
-    return with_fill(0.0, q, k, v, mask)
+    return with_softmax(-1, q, k, v, mask, fill=0.0)
 
 
 @mistake(
@@ -252,7 +235,7 @@ def masked_scores_zero(q, k, v, mask=None):
     caught_by=("layer_respects_mask", "no_leak", "gradients"),
 )
 def masked_scores_leak(q, k, v, mask=None):
-    return with_fill(-10.0, q, k, v, mask)
+    return with_softmax(-1, q, k, v, mask, fill=-10.0)
 
 
 @mistake(
@@ -265,7 +248,8 @@ def masked_scores_lowered(q, k, v, mask=None):
     scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
     if mask is not None:
         scores = scores - 20.0 * (mask == 0)
-    return with_scores(scores, v)
+    weights = scores.softmax(dim=-1)
+    return weights @ v, weights
 
 
 @mistake(
@@ -284,10 +268,7 @@ def masked_scores_lowered(q, k, v, mask=None):
     ),
 )
 def boolean_masks_only(q, k, v, mask=None):
-    scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
-    if mask is not None:
-        scores = scores.masked_fill(~mask, HIDDEN)
-    return with_scores(scores, v)
+    return attention(q, k, v, None if mask is None else torch.where(mask, 1, 0))  # torch asks for booleans there
 
 
 @mistake(
@@ -297,10 +278,7 @@ def boolean_masks_only(q, k, v, mask=None):
     caught_by=("mask_kinds", "layer_shape", "broadcast_masks", "layer_sizes", "dropout_off", "layer_gradients"),
 )
 def number_masks_only(q, k, v, mask=None):
-    scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
-    if mask is not None:
-        scores = scores + (1 - mask) * -1e9
-    return with_scores(scores, v)
+    return attention(q, k, v, None if mask is None else 1 - (1 - mask))
 
 
 @mistake(
@@ -360,7 +338,7 @@ def results_swapped(q, k, v, mask=None):
 )
 def inputs_changed(q, k, v, mask=None):
     q /= q.size(-1) ** 0.5
-    return with_scores(q @ k.transpose(-2, -1), v, mask)
+    return attention(q * q.size(-1) ** 0.5, k, v, mask)
 
 
 @mistake(
@@ -567,8 +545,8 @@ class DropoutBeforeSoftmax(GenericSelfAttention):
     def forward(self, x, attention_mask):
         q, k, v = (self.split_heads(make(x)) for make in (self.q, self.k, self.v))
         scores = self.attn_dropout(q @ k.transpose(-2, -1) / q.size(-1) ** 0.5)
-        heads, _ = with_scores(scores, v, attention_mask)
-        return self.hidden_dropout(self.c_proj(self.merge_heads(heads)))
+        weights = scores.masked_fill(attention_mask == 0, HIDDEN).softmax(dim=-1)
+        return self.hidden_dropout(self.c_proj(self.merge_heads(weights @ v)))
 
 
 @mistake(

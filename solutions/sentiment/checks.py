@@ -125,11 +125,13 @@ def test_default_max_length(student, reference, n):
 )
 def test_any_order(student, reference):
     """Examples are read as tokenize reads them, in whatever order they are asked for, and again."""
-    x, y = ["Good FILM!", "bad acting, film: bad plot", "music"], ["positive", "negative", "positive"]
+    x, y = ["Good FILM!", "Bad music, film: bad plot", "plot"], ["positive", "negative", "positive"]
     theirs, ours = student.IMDB(x, y, VOCAB, 3), reference.IMDB(x, y, VOCAB, 3)
     student.IMDB(["bad"], ["negative"], VOCAB, 1)  # another dataset has nothing to do with it
     for i in (2, 1, 1, 0, 2):
-        equal(example(theirs, i), example(ours, i), f"example {i}")
+        found, expected = example(theirs, i), example(ours, i)
+        equal(found["ids"], expected["ids"], f"the list of ids of example {i}")
+        equal(found["length"], expected["length"], f"the length of example {i}")
 
 
 @check(points=0.5, hint="Who tells collate which id padding has?")

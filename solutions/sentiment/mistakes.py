@@ -354,7 +354,7 @@ class LengthBeforeTruncation(IMDB):
     replaces="IMDB",
     title="The length is that of the text, in characters",
     hint="What does len() count in a string, and what in a list of ids?",
-    caught_by=("example", "default_max_length", "any_order"),
+    caught_by=("example", "truncation", "default_max_length", "any_order"),
 )
 class LengthInCharacters(IMDB):
     def __getitem__(self, index):
@@ -434,7 +434,7 @@ class PaddedToMaxLength(IMDB):
     replaces="IMDB",
     title="The label is inverted: 1 for negative",
     hint="Which of the two words is the 1?",
-    caught_by=("example", "truncation", "labels", "any_order"),
+    caught_by=("example", "labels"),
 )
 class LabelInverted(IMDB):
     def __getitem__(self, index):
@@ -446,7 +446,7 @@ class LabelInverted(IMDB):
     replaces="IMDB",
     title="Labels are numbered in the order in which they first occur",
     hint="What would the labels be if the first review were another one?",
-    caught_by=("example", "truncation", "labels", "any_order"),
+    caught_by=("example", "labels"),
 )
 class LabelsByOccurrence(IMDB):
     def __getitem__(self, index):
@@ -469,7 +469,7 @@ class LabelsByAlphabet(IMDB):
     replaces="IMDB",
     title="The label is the word, not 1 or 0",
     hint="The loss compares with numbers.",
-    caught_by=("example", "truncation", "labels", "any_order"),
+    caught_by=("example", "labels"),
 )
 class LabelIsWord(IMDB):
     def __getitem__(self, index):
@@ -661,7 +661,19 @@ class PaddingRead(Taken):
 
 @mistake(
     replaces="LSTM",
-    title="The last column of the unpacked output is read: zeros, where a row is shorter",
+    title="The last column of the output is read, though shorter rows have only padding there",
+    hint="Which column holds the last real token of a row of length 2? And where does the padding come in at all?",
+    caught_by=("one_direction", "padding", "any_size"),
+)
+class LastColumnUnpacked(LSTM):
+    def forward(self, ids, length):  # noqa: ARG002 - the mistake
+        output, _ = self.lstm(self.embedding(ids))  # (B, T, H * directions)
+        return self.head(output[:, -1])
+
+
+@mistake(
+    replaces="LSTM",
+    title="The last column of the output is read after unpacking: zeros, where a row is shorter",
     hint="Print the output of a short row after unpacking. Where does it end?",
     caught_by=("one_direction", "padding", "any_size"),
 )
