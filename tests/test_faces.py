@@ -127,7 +127,7 @@ def raising(*_: Tensor) -> Pair:
 
 BROKEN: dict[Callable[..., Any], tuple[float, Sequence[str]]] = {  # of 11 shares; words of the message
     without_scale: (0, ["output[0] has the right shape", "expected"]),
-    zeros: (0, ["every value differs", "No gradient reaches argument 1, argument 2, argument 3"]),
+    zeros: (0, ["every value differs", "No gradient reaches argument 1, argument 2 and argument 3"]),
     detached: (9, ["no gradient reaches argument 1 and argument 2: something"]),
     steeper: (9, ["the gradient of argument 1 has the right shape", "90 of 120 values differ"]),
     mask_spoilt: (10, ["argument 4 is not what it was before the call: the value at [0, 0, 0, 0] is 0, not 1"]),

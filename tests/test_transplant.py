@@ -130,6 +130,12 @@ def test_what_the_reference_has_in_one(fused: Any, cls: Any) -> None:
     agree(student, reference, x, rtol=1e-4)
 
 
+@pytest.mark.parametrize("cls", [m.Attention, m.Renamed, m.Fused, m.FusedByHead, m.Matrices, m.HeadTensors])
+def test_what_the_reference_has_in_a_list(cls: Any) -> None:
+    x = torch.randn(2, 5, 12)
+    agree(*twins(theirs(cls), ours(m.Heads), 12, 3, probe=(x,)), x)
+
+
 def test_a_small_liberty_is_no_other_layout() -> None:
     x = torch.randn(5, 6)
     student, right = twins(theirs(m.TanhMlp), ours(m.Mlp), 6, probe=(x,))
@@ -282,7 +288,19 @@ class HeadWithBias(m.Transformer):
         self.lm_head.bias = nn.Parameter(torch.zeros(n_vocab))
 
 
-class KeyBiasInTheWay(m.Attention):
+class HalfAsWide(m.Mlp):
+    def __init__(self, n_embd: int) -> None:
+        super().__init__(n_embd)
+        self.fc1, self.fc2 = nn.Linear(n_embd, 2 * n_embd), nn.Linear(2 * n_embd, n_embd)
+
+
+class Tied(m.Attention):
+    def __init__(self, n_embd: int, n_head: int) -> None:
+        super().__init__(n_embd, n_head)
+        self.k = self.q
+
+
+class Gated(m.Attention):
     def __init__(self, n_embd: int, n_head: int) -> None:
         super().__init__(n_embd, n_head)
         self.gate = nn.Parameter(torch.zeros(n_embd))
@@ -303,10 +321,16 @@ def test_a_bias_left_out_or_added_is_told() -> None:
 
 def test_what_is_missing_or_too_much_is_told() -> None:
     x = torch.randn(2, 5, 12)
+    words = refused(HalfAsWide, ours(m.Mlp), 6, probe=(torch.randn(5, 6),))
+    assert words.startswith(
+        "your `fc1.weight` is (12, 6); (24, 6) is expected; your `fc2.weight` is (6, 12); (6, 24) is expected. Your layers"
+    )
     words = refused(m.NoProjectionAtAll, ours(m.Attention), 12, 3, probe=(x,))
     assert words.startswith("nothing of yours holds the weights of `c_proj`.")
-    words = refused(KeyBiasInTheWay, ours(m.Attention), 12, 3, probe=(x,))
+    words = refused(Gated, ours(m.Attention), 12, 3, probe=(x,))
     assert words.startswith("the assignment has nothing like your `gate`.")
+    words = refused(Tied, ours(m.Attention), 12, 3, probe=(x,))
+    assert words.startswith("your `k.weight` and `q.weight` are one and the same; nothing of yours holds")
     with pytest.raises(StudentError, match="your class does not give"):
         twins(theirs(lambda *_: 3), ours(m.Attention), 12, 3, probe=(x,))
     assert "expected are q.weight" in refused(lambda *_: nn.Identity(), ours(m.Attention), 12, 3, probe=(x,))
@@ -335,6 +359,20 @@ def test_a_plan_that_was_right_is_tried_first_next_time() -> None:
     agree(*twins(side, reference, 16, 4, probe=(torch.randn(2, 5, 16),)), torch.randn(2, 5, 16))
     assert before > 15
     assert tries(side) - before <= 3 + 3 + 2
+
+
+def test_a_plan_of_another_time_is_taken_when_nothing_fits() -> None:
+    """A module that is right for one size only: its layers are where they were."""
+
+    class OneSizeOnly(m.FusedByHead):
+        @property
+        def scale(self) -> float:  # type: ignore[override]
+            return 0.5
+
+    side, reference = theirs(OneSizeOnly), ours(m.Attention)
+    twins(side, reference, 12, 3, probe=(torch.randn(2, 5, 12),))  # D is 4, and 1 / sqrt(4) is 0.5
+    student, _ = twins(side, reference, 12, 2, probe=(torch.randn(2, 5, 12),))
+    assert "interleaved by head (2 heads)" in told(student)
 
 
 def test_known_mistakes_are_asked_once_for_all_students() -> None:

@@ -124,11 +124,8 @@ class _Sight:
         missing = [n for n, g in wanted if n not in answers and g.abs().max().item() > expected.allowed[n]]
         if missing:
             names = [name.removeprefix(GRADIENT) for name in missing]
-            listed = (
-                " and ".join(names)
-                if len(names) < 3
-                else f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
-            )
+            *first, last = names if len(names) < 4 else [*names[:3], "others"]
+            listed = f"{', '.join(first)} and {last}" if first else last
             raise CheckFailed(f"no gradient reaches {listed}: something between there and the output is detached")
         for name, gradient in wanted:
             close(answers.get(name, torch.zeros_like(gradient)), gradient, name, allowed=expected.allowed)

@@ -81,8 +81,9 @@ def fitted(
             fillings = tuple(filling for some, _ in chosen for filling in some)
             given = {source.partition("|")[0] for filling in fillings for source in filling.sources}
             left = tuple(p.name for p in wanted if p.name == p.own and p.name not in given)
-            odd = 0.0 if (order, turned) in known else _ORDERS[order] + max((odd for _, odd in chosen), default=0.0)
-            traits = frozenset({*(link.trait for link in links), (order, turned)})
+            manner = order, turned, numbers.index(heads) if heads > 1 and heads in numbers else None
+            odd = 0.0 if manner in known else _ORDERS[order] + max((odd for _, odd in chosen), default=0.0)
+            traits = frozenset({*(link.trait for link in links), manner})
             yield Plan(fillings, unfilled, left, strange + odd + _OTHER_HEADS * rank, named and not left, traits)
 
 

@@ -130,6 +130,7 @@ def _spare(own: Sequence[Place], theirs: Sequence[Place]) -> int:
 def _choices(place: Place, theirs: Sequence[Place], known: Collection[object]) -> list[Link]:
     """What may fill the place, least strange first."""
     alike: dict[object, list[Place]] = {}
+    names = {source.name for source in theirs}
     for source in theirs:
         alike.setdefault((source.count, tuple(sorted(source.shapes.items()))), []).append(source)
     found = [Link(place, (), _UNFILLED)]
@@ -143,6 +144,8 @@ def _choices(place: Place, theirs: Sequence[Place], known: Collection[object]) -
             if odd > naming.EXACT:
                 odd += _DISORDER * sum(a > b for a, b in combinations(chosen, 2))
                 odd += _DISORDER * 4 * abs(place.start - sources[0].start)
+            if place.name in names and not named:
+                odd = max(odd, naming.OPPOSED)  # another has the very name
             if (place.name, *(source.name for source in sources)) in known:
                 odd = -_KNOWN
             found.append(Link(place, sources, missing + odd, named))

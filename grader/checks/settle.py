@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -37,20 +36,20 @@ class Question:
     kwargs: Mapping[str, object]
     generator: torch.Generator
 
-    def mistaken(self) -> list[list[Any]]:
+    def mistaken(self) -> Iterator[list[Any]]:
         """What the known mistakes answer: kept, for it is asked for many students. Without those that are right."""
-        specimens = getattr(self.ours._port, "specimens", ())
-        if not specimens or self.ours._target is not None:
-            return []
+        specimens = getattr(self.ours._port, "specimens", ()) if self.ours._target is None else ()
         kept = _answers.setdefault(self.ours._port, {})
+        if len(kept) >= _MOST_ANSWERS:
+            kept.clear()
         first = tuple(float(value.flatten()[0]) for weights in self.draws for value in weights.values())
-        key = (self.ours._path, first)  # the weights are drawn at random: no other question has these
-        if key not in kept:
-            if len(kept) >= _MOST_ANSWERS:
-                kept.clear()
-            answers = [self._specimen(Remote(port, None, self.ours._path)) for _, port in specimens]
-            kept[key] = [pair for pair in answers if pair and any(map(_differ, pair, self.expected))]
-        return kept[key]
+        answers = kept.setdefault((self.ours._path, first), [])  # drawn at random: no other question has these weights
+        for i, (_, port) in enumerate(specimens):
+            if i == len(answers):
+                pair = self._specimen(Remote(port, None, self.ours._path))
+                answers.append(pair if any(map(_differ, pair, self.expected)) else [])
+            if answers[i]:
+                yield answers[i]
 
     def _specimen(self, constructor: Remote) -> list[Any]:
         """The answers of one known mistake; none where it cannot be asked."""
@@ -67,8 +66,9 @@ class Question:
 def settle(student: Remote, plans: Iterable[Plan], known: object, question: Question) -> tuple[Plan | None, list[Plan]]:
     """The plan that the module's behaviour shows to be right, None when none is, and all that were tried.
 
-    It is right with the first plan with which it is the reference; else it is a known mistake; else it is nearly the
-    reference, and with no other plan as near. `known` are the traits of a plan that was right before.
+    It is right with the first plan with which it is the reference. Else it is mistaken: the plan is that of another
+    time, `known` by its traits; or one with which it is a known mistake; or one with which it is nearly the reference,
+    where it is that with no other.
     """
 
     def answer(plan: Plan, number: int) -> Any:
@@ -76,29 +76,33 @@ def settle(student: Remote, plans: Iterable[Plan], known: object, question: Ques
             load(student, plan.fill(question.draws[number], question.generator))
             return student(*question.probe)
 
-    def is_mistaken(plan: Plan, first: Any) -> bool:
-        return any(
-            apart(first, pair[0]) <= EQUAL and apart(answer(plan, 1), pair[1]) <= EQUAL for pair in question.mistaken()
-        )
+    def holds(plan: Plan, first: Any, answers: Sequence[Any], most: float = EQUAL) -> bool:
+        return apart(first, answers[0]) <= most and apart(answer(plan, 1), answers[1]) <= most
 
-    tried: list[tuple[float, Plan, Any]] = []
-    found: Plan | None = None
+    tried: list[Plan] = []
+    firsts: list[Any] = []
     for plan in plans:
         first = answer(plan, 0)
-        gap = apart(first, question.expected[0])
-        tried.append((gap, plan, first))
-        right = gap <= EQUAL and apart(answer(plan, 1), question.expected[1]) <= EQUAL
-        if right or (known and plan.traits == known and is_mistaken(plan, first)):
-            found = plan
-            break
-    else:
-        found = next((plan for _, plan, first in tried if is_mistaken(plan, first)), None)
-    if found is None and tried:
-        gap, plan, first = min(tried, key=itemgetter(0))
-        rivals = [other for other, _, its in tried if other < _CLEARLY * gap and apart(its, first) > EQUAL]
-        if gap <= _NEAR and not rivals and apart(answer(plan, 1), question.expected[1]) <= _NEAR:
-            found = plan
-    return found, [plan for _, plan, _ in tried]
+        tried.append(plan)
+        firsts.append(first)
+        if holds(plan, first, question.expected):
+            return plan, tried
+    for plan in tried:
+        if known and plan.traits == known:
+            return plan, tried
+    for pair in question.mistaken() if tried else ():
+        for plan, first in zip(tried, firsts, strict=True):
+            if holds(plan, first, pair):
+                return plan, tried
+    gaps = [apart(first, question.expected[0]) for first in firsts]
+    if tried and (nearest := min(gaps)) <= _NEAR:
+        plan, first = tried[gaps.index(nearest)], firsts[gaps.index(nearest)]
+        rivals = any(
+            gap < _CLEARLY * nearest and apart(its, first) > EQUAL for gap, its in zip(gaps, firsts, strict=True)
+        )
+        if not rivals and holds(plan, first, question.expected, _NEAR):
+            return plan, tried
+    return None, tried
 
 
 def apart(found: Any, expected: Any) -> float:

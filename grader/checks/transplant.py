@@ -25,7 +25,7 @@ from grader.text import clean
 from grader.wire.proxy import Port, Remote
 
 _MOST_TRIES = 200  # plans tried on the module's behaviour
-_MOST_TRIES_NAMED = 40  # the same, when all names are the reference's
+_MOST_TRIES_AGAIN = 40  # the same, when all names are the reference's, or a plan was found before
 _SURE = 2.9  # how much stranger the next plan is where names alone decide
 
 Layout = Callable[[dict[str, torch.Tensor]], Weights]
@@ -83,9 +83,8 @@ def twins(
     traits = known.get(theirs._path, frozenset())
     exact = {parameter.name for parameter in wanted} <= {parameter.name for parameter in found}
     searched = plans(found, wanted, [*integers(args), *integers(kwargs)], traits)
-    proposed: Iterator[Plan] = chain(
-        _offered(layouts, found, weights), islice(searched, _MOST_TRIES_NAMED if exact else _MOST_TRIES)
-    )
+    most = _MOST_TRIES_AGAIN if exact or traits else _MOST_TRIES
+    proposed: Iterator[Plan] = chain(_offered(layouts, found, weights), islice(searched, most))
     plan: Plan | None = None
     tried: list[Plan] = []
     if exact and getattr(theirs._port, "by_name", False):
@@ -94,10 +93,10 @@ def twins(
         plan, tried = settle(student, proposed, traits, Question(probe, draws, expected, ours, args, kwargs, generator))
     else:
         tried = list(islice(proposed, 2))
-    if plan is not None:
-        known[theirs._path] = plan.traits
-    elif (plan := _chosen_by_names(tried)) is None:
+    plan = plan or _chosen_by_names(tried)
+    if plan is None:
         raise StudentError(Fault.LAYOUT, _no_plan(tried, found, wanted, bool(probe)))
+    known[theirs._path] = plan.traits
     return Twin(student, plan, weights, generator), reference
 
 
@@ -155,14 +154,11 @@ def _told(plan: Plan, found: Sequence[Parameter], wanted: Sequence[Parameter]) -
     missing, extra = list(plan.left_out), list(plan.unfilled)
     shapes = {parameter.name: parameter.shape for parameter in wanted}
     for name, mine in product(plan.left_out, plan.unfilled):
-        layers = naming.split(mine, 2), naming.split(name, 2)
-        if (
-            layers[0][1] == layers[1][1] == "weight"
-            and naming.strangeness(layers[0][0], (layers[1][0],)) < naming.UNKNOWN
-        ):
-            said.append(f"your `{clean(mine, 60)}` is {plan.unfilled[mine]}; {shapes[name]} is expected")
-            missing = [n for n in missing if naming.split(n, 1)[0] != layers[1][0]]
-            extra = [n for n in extra if naming.split(n, 1)[0] != layers[0][0]]
+        (its, role), (own, own_role) = naming.split(name, 1), naming.split(mine, 1)
+        if role == own_role and naming.strangeness(own, (its,)) < naming.UNKNOWN:
+            missing, extra = [n for n in missing if n != name], [n for n in extra if n != mine]
+            if "bias" not in role and shapes[name] != plan.unfilled[mine]:
+                said.append(f"your `{clean(mine, 60)}` is {plan.unfilled[mine]}; {shapes[name]} is expected")
     if len(missing) > 0 and (same := [p for p in found if p.name != p.own]) and all(p.name == p.own for p in wanted):
         said.append(f"your `{clean(same[0].name, 60)}` and `{clean(same[0].own, 60)}` are one and the same")
     for name in missing:

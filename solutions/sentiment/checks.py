@@ -23,7 +23,11 @@ def padded(B, T, V, pad=0):
 @check(points=0.5, hint="To delete a character leaves nothing where it stood, not even a blank. When is a word a word?")
 def test_vocab_punctuation(student, reference):
     """Punctuation is deleted, wherever it stands, before stop words are looked for."""
-    reviews = ["It's a well-made film... (and the plot?)", "It's -- `the` film's well-made", "wow\tthe\nplot <br />"]
+    reviews = [
+        "It's a well-made film... (and the plot?)",
+        "It's -- `the` film's well-made",
+        "wow\tthe\nplot <br /> so_so",
+    ]
     words, expected = (set(vocabulary(side, reviews, 1)) for side in (student, reference))
     equal(words, expected, "the set of the vocabulary's words")
 

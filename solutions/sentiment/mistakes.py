@@ -1,5 +1,6 @@
 """Known mistakes of the sentiment assignment, as replacements of the solution's names."""
 
+import re
 import string
 from collections import Counter
 from types import SimpleNamespace
@@ -64,6 +65,16 @@ def case_kept(text):
 )
 def cut_at_single_blanks(text):
     return text.lower().translate(str.maketrans("", "", string.punctuation)).split(" ")
+
+
+@mistake(
+    replaces="words_of",
+    title="The underscore stays in the words",
+    hint="Which characters does \\w stand for in a regular expression? Compare them with string.punctuation.",
+    caught_by=("vocab_punctuation",),
+)
+def underscore_kept(text):
+    return re.sub(r"[^\w\s]", "", text.lower()).split()
 
 
 @mistake(

@@ -7,6 +7,11 @@ from transformer import Encoder, GenericTransformer, TransformerBlock, causal_ma
 
 from grader.checks import mistake
 
+MASKED = ("decoder_causal", "encoder_padding", "decoder_padding", "decoder_cache")
+MODEL_VALUES = ("logits", "depth", "hidden_states", "cache_in_front", "cache_positions")
+# where the model's layers cannot hold the reference's weights: all checks that give it weights
+MODEL_WEIGHTS = (*MODEL_VALUES, *MASKED, "encoder_both_ways")
+
 # --- the block
 
 
@@ -134,7 +139,7 @@ class MlpNotNormalised(TransformerBlock):
     replaces="TransformerBlock",
     title="The block does not pass its mask on to attention",
     hint="Your attention layer takes two arguments. Which mask does it get?",
-    caught_by=("block_values", "block_mask", "block_sizes"),
+    caught_by=("block_values", "block_mask", "block_sizes", *MASKED),
 )
 class BlockIgnoresMask(TransformerBlock):
     def forward(self, x, attention_mask):
@@ -193,7 +198,7 @@ class GeluTwice(TransformerBlock):
     replaces="TransformerBlock",
     title="The MLP is not four times as wide inside",
     hint="Print the shapes of its two weights: 4C rows and C columns, then C rows and 4C columns.",
-    caught_by=("block_values", "block_parameters", "block_sizes"),
+    caught_by=("block_values", "block_mask", "block_parameters", "block_sizes", "model_parameters", *MODEL_WEIGHTS),
 )
 class NarrowMlp(TransformerBlock):
     def __init__(self, config):
@@ -206,7 +211,7 @@ class NarrowMlp(TransformerBlock):
     replaces="TransformerBlock",
     title="The MLP's Linear layers have no biases",
     hint="A Linear layer has a bias unless it is told otherwise. Only the head is told.",
-    caught_by=("block_values", "block_parameters", "block_sizes"),
+    caught_by=("block_values", "block_parameters", "block_sizes", "model_parameters", *MODEL_VALUES),
 )
 class MlpWithoutBiases(TransformerBlock):
     def __init__(self, config):
@@ -237,9 +242,6 @@ class FunctionalDropout(nn.Module):
 
 
 # --- the layers of the model
-
-
-MODEL_VALUES = ("logits", "depth", "hidden_states", "cache_in_front", "cache_positions")
 
 
 def stream(model, idx, cache=None):
@@ -347,7 +349,7 @@ class BlocksNotChained(GenericTransformer):
     replaces="GenericTransformer",
     title="The blocks lie in a plain list, where torch does not find their weights",
     hint="model.parameters() is what an optimizer gets. Which container tells the model about its layers?",
-    caught_by=("model_parameters", *MODEL_VALUES),
+    caught_by=("model_parameters", *MODEL_WEIGHTS),
 )
 class BlocksInAPlainList(GenericTransformer):
     def __init__(self, config):
@@ -361,7 +363,7 @@ class BlocksInAPlainList(GenericTransformer):
     replaces="GenericTransformer",
     title="The head has a bias",
     hint="One Linear layer of the model is made without one.",
-    caught_by=("model_parameters", *MODEL_VALUES),
+    caught_by=("model_parameters", *MODEL_WEIGHTS),
 )
 class HeadWithBias(GenericTransformer):
     def __init__(self, config):
@@ -388,7 +390,7 @@ class HeadTiedToEmbeddings(GenericTransformer):
     replaces="GenericTransformer",
     title="The mask does not reach the blocks",
     hint="Print the mask that a block gets. Is it the one that get_attention_mask made?",
-    caught_by=("decoder_causal", "encoder_padding", "decoder_padding", "decoder_cache"),
+    caught_by=MASKED,
 )
 class ModelIgnoresMask(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
