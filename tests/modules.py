@@ -217,7 +217,8 @@ class Matrices(OwnLayers):
             setattr(self, f"b{name}", nn.Parameter(torch.zeros(C)))
 
     def by(self, name: str, x: Tensor) -> Tensor:
-        return x @ getattr(self, f"W{name}") + getattr(self, f"b{name}")
+        out: Tensor = x @ getattr(self, f"W{name}") + getattr(self, f"b{name}")
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
         return self.by("o", self.mixed(*(self.by(name, x) for name in "qkv")))
@@ -235,7 +236,8 @@ class ListOfMatrices(OwnLayers):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (x @ self.w[i] + self.b[i] for i in range(3))
-        return self.mixed(q, k, v) @ self.w[3] + self.b[3]
+        out: Tensor = self.mixed(q, k, v) @ self.w[3] + self.b[3]
+        return out
 
 
 class HeadTensors(OwnLayers):

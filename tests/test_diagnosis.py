@@ -22,7 +22,7 @@ PAIRS = {
         "scaled_by_full_width+values_taken_from_keys",
         "multiplied_by_sqrt_d+masked_scores_zero",
         "scaled_by_number_of_keys+mask_after_softmax",
-        "no_scaling+HeadsSplitByView",
+        "scaled_by_d+HeadsInterleaved",
         "mask_ignored+NoHiddenDropout",
         "weights_detached+AnyWidthAccepted",
         "HeadsMergedWithoutTranspose+NoAttentionDropout",

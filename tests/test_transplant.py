@@ -69,7 +69,7 @@ def agree(student: Remote, reference: Remote, *args: Tensor, rtol: float | None 
         )
         assert list(found) == list(wanted)
         for name, gradient in wanted.items():
-            if not name.endswith("k.bias"):  # no more than rounding
+            if gradient is not None and gradient.abs().max() > 1e-5:  # a key bias has none, but for rounding
                 close(found[name], gradient, name, rtol=rtol or 1e-4)
         redraw(student, reference)
 
@@ -322,9 +322,11 @@ def test_a_bias_left_out_or_added_is_told() -> None:
 def test_what_is_missing_or_too_much_is_told() -> None:
     x = torch.randn(2, 5, 12)
     words = refused(HalfAsWide, ours(m.Mlp), 6, probe=(torch.randn(5, 6),))
-    assert words.startswith(
-        "your `fc1.weight` is (12, 6); (24, 6) is expected; your `fc2.weight` is (6, 12); (6, 24) is expected. Your layers"
+    first, second = (
+        "your `fc1.weight` is (12, 6); (24, 6) is expected",
+        "your `fc2.weight` is (6, 12); (6, 24) is expected",
     )
+    assert words.startswith(f"{first}; {second}. Your layers are ")
     words = refused(m.NoProjectionAtAll, ours(m.Attention), 12, 3, probe=(x,))
     assert words.startswith("nothing of yours holds the weights of `c_proj`.")
     words = refused(Gated, ours(m.Attention), 12, 3, probe=(x,))

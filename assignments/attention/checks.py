@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from grader.checks import causal, check, close, kind, raises, twins
+from grader.checks import causal, check, close, raises, several, shaped, twins
 
 
 def settings(n_embd, n_head, attn_pdrop=0.0, hidden_pdrop=0.0):
@@ -22,24 +22,11 @@ def settings(n_embd, n_head, attn_pdrop=0.0, hidden_pdrop=0.0):
     )
 
 
-def well_formed(tensor, shape, what):
-    """Return `tensor`, or say in words that it is no tensor of finite floats of this shape."""
-    assert isinstance(tensor, torch.Tensor), f"{what} should be a tensor, not {kind(tensor)}"
-    found, expected = tuple(tensor.shape), tuple(shape)
-    assert found == expected, f"{what} has shape {found}, and it should have {expected}"
-    assert tensor.dtype is torch.float32, f"{what} holds {tensor.dtype}; the inputs were torch.float32"
-    assert tensor.isfinite().all(), f"{what} holds values that are infinite or not a number (NaN)"
-    return tensor
-
-
 def attend(side, q, k, v, *mask):
     """Return output and weights of `attention`, or say in words what is wrong with their form."""
-    answer = side.attention(q, k, v, *mask)
-    pair = isinstance(answer, (tuple, list)) and len(answer) == 2
-    assert pair, "attention should return two tensors: the output, then the weights"
-    output, weights = answer
-    well_formed(output, (*q.shape[:-1], v.size(-1)), "the output")
-    well_formed(weights, (*q.shape[:-1], k.size(-2)), "the tensor of weights")
+    output, weights = several(side.attention(q, k, v, *mask), "the output", "the weights")
+    shaped(output, (*q.shape[:-1], v.size(-1)), "the output")
+    shaped(weights, (*q.shape[:-1], k.size(-2)), "the tensor of weights")
     return output, weights
 
 
@@ -114,7 +101,7 @@ def test_mask_kinds(student, q, k, v, mask, kind):
 def test_layer_shape(student, x, x_mask):
     """The layer returns one tensor of its input's shape."""
     layer = student.GenericSelfAttention(settings(n_embd=12, n_head=3)).eval()
-    well_formed(layer(x, x_mask.bool()), x.shape, "the layer's output")
+    shaped(layer(x, x_mask.bool()), x.shape, "the layer's output")
 
 
 @check(points=1, hint="D = n_embd / n_head features per head: what remains of that division?")
@@ -147,4 +134,4 @@ def test_layer_respects_mask(student, x):
     """Under a causal mask a later token never changes an earlier output."""
     layer = student.GenericSelfAttention(settings(n_embd=12, n_head=3)).eval()
     sees = torch.ones(1, 1, 5, 5).tril().bool()  # (1, 1, T, T): each token sees itself and what came before
-    causal(lambda tokens: well_formed(layer(tokens, sees), tokens.shape, "the layer's output"), x)
+    causal(lambda tokens: shaped(layer(tokens, sees), tokens.shape, "the layer's output"), x)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from grader.checks import check, close, drawn_from, equal, kind, lend, raises, rows_sum_to_one
+from grader.checks import check, close, drawn_from, equal, kind, lend, raises, rows_sum_to_one, several, shaped
 
 ROWS = 4000  # of one batch with one prompt: as many samples in one call
 # How often a right answer fails one of the six tests of a distribution. Together that is less than once in a million
@@ -15,27 +15,6 @@ PAIRS = torch.tensor([[0, 3], [1, 0], [2, 4], [3, 1], [4, 2]])  # (B, T), a prom
 def follows(side, table, block_size=8):
     """A language model whose logits depend on the last token only: after token t they are row t of `table` (V, V)."""
     return lend(side, lambda idx: (table[idx], None), block_size=block_size)  # (B, T) -> (B, T, V)
-
-
-def several(answer, *names):
-    """The results of a function that returns several; say in words when these are not as many."""
-    many = isinstance(answer, (tuple, list)) and len(answer) == len(names)
-    assert many, f"there should be {len(names)} results, {', then '.join(names)}; yours is {kind(answer)}"
-    return answer
-
-
-def shaped(tensor, shape, dtype, what):
-    """Say in words when `tensor` is no tensor of this shape and dtype; return it."""
-    assert isinstance(tensor, torch.Tensor), f"{what} should be a tensor, not {kind(tensor)}"
-    found, expected = tuple(tensor.shape), tuple(shape)
-    assert found == expected, f"{what} has shape {found}, and it should have {expected}"
-    assert tensor.dtype is dtype, f"{what} holds {tensor.dtype}, and it should hold {dtype}"
-    return tensor
-
-
-def drawn(tokens, weights, what="the tokens drawn"):
-    """Pass when the tokens (N,) may well come from the weights (V,). That these sum to one is for task 1 to say."""
-    drawn_from(tokens, weights / weights.sum(), false_alarm=RARELY, what=what)
 
 
 def after(reference, table, *text):
@@ -62,7 +41,7 @@ def added(idx, prompt, count):
 def test_distribution_form(student, logits):
     """The distribution has a probability for each token: none is negative, and each row sums to one."""
     probs = student.next_token_distribution(logits, 2.0)
-    shaped(probs, logits.shape, torch.float32, "the distribution")
+    shaped(probs, logits.shape, "the distribution")
     rows_sum_to_one(probs, what="the probabilities")
 
 
@@ -99,7 +78,7 @@ def test_length(student, table):
     """generate returns the prompt with max_new_tokens tokens behind it."""
     prompt = torch.tensor([[2, 0, 1], [4, 4, 3]])  # (B, T)
     idx = student.generate(follows(student, table, block_size=4), prompt, 5)
-    shaped(idx, (2, 3 + 5), torch.int64, "the text")
+    shaped(idx, (2, 3 + 5), "the text", dtype=torch.int64)
     equal(idx[:, :3], prompt, "the prompt at the start of the text")
     assert ((idx >= 0) & (idx < 5)).all(), "there are tokens that are not in the vocabulary"
 
@@ -119,9 +98,14 @@ def test_samples(student, reference, table):
     prompt = torch.tensor([[1, 2]]).repeat(ROWS, 1)
     first, second = added(student.generate(follows(student, table), prompt, 3), prompt, 2).unbind(dim=1)
     distribution = after(reference, table, 1, 2)  # (V,)
-    drawn(first, distribution, "the first tokens drawn")
+    drawn_from(first, distribution, "the first tokens drawn", false_alarm=RARELY)
     likely = int(distribution.argmax())
-    drawn(second[first == likely], after(reference, table, 1, 2, likely), f"the tokens drawn after a {likely}")
+    drawn_from(
+        second[first == likely],
+        after(reference, table, 1, 2, likely),
+        f"the tokens drawn after a {likely}",
+        false_alarm=RARELY,
+    )
 
 
 @check(points=0.5, hint="Look at the temperature before anything else. An assert raises an AssertionError.")
@@ -143,8 +127,8 @@ def test_probabilities_form(student, table):
     prompt = torch.tensor([[2, 0, 1], [4, 4, 3]])
     answer = student.generate_with_probabilities(follows(student, table), prompt, 4)
     idx, probs = several(answer, "the text", "the probabilities")
-    shaped(idx, (2, 3 + 4), torch.int64, "the text")
-    shaped(probs, (2, 3 + 4), torch.float32, "the tensor of probabilities")
+    shaped(idx, (2, 3 + 4), "the text", dtype=torch.int64)
+    shaped(probs, (2, 3 + 4), "the tensor of probabilities")
     close(probs[:, :3], torch.ones(2, 3), "the part of the probabilities that belongs to the prompt")
 
 
@@ -167,9 +151,9 @@ def test_alternatives_form(student, table):
     prompt = torch.tensor([[2, 0, 1], [4, 4, 3]])
     answer = student.generate_with_alternatives(follows(student, table), prompt, 4, k=2)
     idx, ids, probs = several(answer, "the text", "the alternatives", "their probabilities")
-    shaped(idx, (2, 3 + 4), torch.int64, "the text")
-    shaped(ids, (2, 4, 2), torch.int64, "the tensor of alternatives")
-    shaped(probs, (2, 4, 2), torch.float32, "the tensor of their probabilities")
+    shaped(idx, (2, 3 + 4), "the text", dtype=torch.int64)
+    shaped(ids, (2, 4, 2), "the tensor of alternatives", dtype=torch.int64)
+    shaped(probs, (2, 4, 2), "the tensor of their probabilities")
 
 
 @check(points=1.5, hint="They come from the distribution that this very token was drawn from, before the text grows.")

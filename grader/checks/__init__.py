@@ -1,6 +1,6 @@
 """Everything a check file imports. See `docs/writing-checks.md`."""
 
-from grader.checks.compare import close, equal, kind, raises
+from grader.checks.compare import close, equal, kind, raises, several, shaped
 from grader.checks.declare import check, mistake
 from grader.checks.expected import Face
 from grader.checks.faces import same
@@ -31,6 +31,8 @@ __all__ = [
     "redraw",
     "rows_sum_to_one",
     "same",
+    "several",
+    "shaped",
     "sizes",
     "twins",
 ]

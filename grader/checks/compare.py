@@ -4,9 +4,9 @@ differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -80,6 +80,33 @@ def equal(actual: Any, expected: Any, what: str = "result", *, any_dtype: bool =
         raise CheckFailed(f"{what} should be {clean(repr(expected), 200)}; yours is {kind(actual)}")
 
 
+def shaped(
+    actual: Any, shape: Sequence[int], what: str = "the output", *, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Return `actual` when it is a tensor of this shape and dtype that holds finite numbers.
+
+    Raises CheckFailed with a sentence for the student.
+    """
+    compared()
+    expected = torch.empty(tuple(shape), dtype=dtype, device="meta")
+    _same_form(actual, expected, what)
+    _same_dtype(actual, expected, what)
+    if not actual.isfinite().all():
+        raise CheckFailed(f"{what} holds values that are infinite or not a number (NaN)")
+    return cast("torch.Tensor", actual)
+
+
+def several(answer: Any, *names: str) -> Sequence[Any]:
+    """Return `answer` when it holds one result for each of `names`: `output, weights = several(answer, ...)`.
+
+    Raises CheckFailed.
+    """
+    compared()
+    if not isinstance(answer, (tuple, list)) or len(answer) != len(names):
+        raise CheckFailed(f"there should be {len(names)} results, {', then '.join(names)}; yours is {kind(answer)}")
+    return answer
+
+
 @contextmanager
 def raises(error_type: type[Exception], why: str) -> Iterator[None]:
     """Pass when the student's code inside raises `error_type`. `why` completes "... should raise ValueError".
@@ -140,7 +167,7 @@ def _same_form(actual: Any, expected: torch.Tensor, what: str) -> None:
         words += ". The sizes are right, their order is not: look for a transpose too many or too few"
     elif actual.numel() == expected.numel():
         words += ". The number of values is right: they are grouped in another way"
-    raise CheckFailed(words, pair=(actual, expected))
+    raise CheckFailed(words, pair=None if expected.is_meta else (actual, expected))
 
 
 def _same_dtype(actual: torch.Tensor, expected: torch.Tensor, what: str) -> None:

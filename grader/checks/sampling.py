@@ -15,14 +15,15 @@ from grader.checks.evidence import CheckError, CheckFailed, compared
 
 
 def drawn_from(
-    samples: Any, probabilities: torch.Tensor, *, false_alarm: float = 1e-6, what: str = "the draws"
+    samples: Any, probabilities: torch.Tensor, what: str = "the draws", *, false_alarm: float = 1e-6
 ) -> None:
     """Pass when `samples` may well come from `probabilities`.
 
     samples: whole numbers (N,), or (N, K) and so on for K draws at once. probabilities: (V,), or (K, V) for one
-    distribution per column. The count of each outcome is held against the binomial distribution, both tails, shared
-    out over all outcomes: right draws fail with probability `false_alarm` at most. What has probability 0 must never
-    be drawn. Raises CheckFailed with the outcome that is furthest off.
+    distribution per column; weights that do not sum to one are shares of their sum. The count of each outcome is held
+    against the binomial distribution, both tails, shared out over all outcomes: right draws fail with probability
+    `false_alarm` at most. What has probability 0 must never be drawn. Raises CheckFailed with the outcome that is
+    furthest off.
     """
     whole = isinstance(samples, torch.Tensor) and not samples.is_floating_point() and samples.dtype is not torch.bool
     if not whole or samples.dim() == 0:
@@ -32,8 +33,9 @@ def drawn_from(
     n, outcomes = len(samples), probabilities.size(-1)
     flat = samples.reshape(n, math.prod(samples.shape[1:])).long()  # (N, M), a column for each draw
     p = probabilities.double().expand(*samples.shape[1:], outcomes).reshape(-1, outcomes)  # (M, V)
-    if flat.numel() == 0 or not ((p >= 0).all() and ((p.sum(dim=-1) - 1).abs() < 1e-4).all()):
-        raise CheckError(f"{what}: nothing is drawn, or the probabilities do not sum to one")
+    if flat.numel() == 0 or not ((p >= 0).all() and p.sum(dim=-1).gt(0).all() and p.isfinite().all()):
+        raise CheckError(f"{what}: nothing is drawn, or the probabilities are none")
+    p = p / p.sum(dim=-1, keepdim=True)
     compared()
     if (outside := (flat < 0) | (flat >= outcomes)).any():
         raise CheckFailed(f"{what} hold {flat[outside][0].item()}; the outcomes are 0 to {outcomes - 1}")

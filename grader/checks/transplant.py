@@ -71,33 +71,45 @@ def twins(
     # The reference answers everything before the student's side is asked, and the same whatever that side is like:
     # its answers can be recorded, and another student's run sees the same weights.
     reference, wanted = built(ours, args, kwargs)
-    draws, weights = [draw(wanted), draw(wanted)], draw(wanted)
-    generator = torch.Generator()
+    draws, weights, generator = [draw(wanted), draw(wanted)], draw(wanted), torch.Generator()
     generator.manual_seed(int(torch.randint(1 << 62, ())))
     expected = asked(reference, draws, probe) if probe else []
     if probe and not apart(*expected) > EQUAL:
         raise CheckError("the reference's answer to the probe does not depend on its weights")
     load(reference, weights)
     student, found = built(theirs, args, kwargs)
-    known = _traits.setdefault(theirs._port, {})
-    traits = known.get(theirs._path, frozenset())
+    question = Question(probe, draws, expected, ours, args, kwargs, generator)
+    plan = _plan(theirs, student, found, wanted, question, _offered(layouts, found, weights))
+    return Twin(student, plan, weights, generator), reference
+
+
+def _plan(
+    theirs: Remote,
+    student: Remote,
+    found: Sequence[Parameter],
+    wanted: Sequence[Parameter],
+    question: Question,
+    offered: Iterator[Plan],
+) -> Plan:
+    """How to fill the student's module; what was right is kept for the next one. Raises StudentError (layout)."""
+    kept = _traits.setdefault(theirs._port, {})
+    known = kept.get(theirs._path, frozenset())
     exact = {parameter.name for parameter in wanted} <= {parameter.name for parameter in found}
-    searched = plans(found, wanted, [*integers(args), *integers(kwargs)], traits)
-    most = _MOST_TRIES_AGAIN if exact or traits else _MOST_TRIES
-    proposed: Iterator[Plan] = chain(_offered(layouts, found, weights), islice(searched, most))
+    searched = plans(found, wanted, [*integers(question.args), *integers(question.kwargs)], known)
+    proposed = chain(offered, islice(searched, _MOST_TRIES_AGAIN if exact or known else _MOST_TRIES))
     plan: Plan | None = None
     tried: list[Plan] = []
     if exact and getattr(theirs._port, "by_name", False):
         plan = next(proposed, None)
-    elif probe:
-        plan, tried = settle(student, proposed, traits, Question(probe, draws, expected, ours, args, kwargs, generator))
+    elif question.probe:
+        plan, tried = settle(student, proposed, known, question)
     else:
         tried = list(islice(proposed, 2))
     plan = plan or _chosen_by_names(tried)
     if plan is None:
-        raise StudentError(Fault.LAYOUT, _no_plan(tried, found, wanted, bool(probe)))
-    known[theirs._path] = plan.traits
-    return Twin(student, plan, weights, generator), reference
+        raise StudentError(Fault.LAYOUT, _no_plan(tried, found, wanted, bool(question.probe)))
+    kept[theirs._path] = plan.traits
+    return plan
 
 
 def redraw(theirs: Remote, ours: Remote) -> None:

@@ -20,7 +20,7 @@ from grader.proof.verdict import Cell, Problem, Row, Survivor, against, loose, m
 from grader.records import CheckResult
 from grader.run.local import known_mistakes, overlay, run_trusted
 
-_VARIANT_SEEDS, _MISTAKE_SEEDS = 20, 5  # at most; fewer when fewer are asked for
+_VARIANT_SEEDS, _MISTAKE_SEEDS = 20, 3  # at most; fewer when fewer are asked for
 
 
 @dataclass(frozen=True, slots=True)

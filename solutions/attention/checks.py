@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from public_checks import attend, layers, settings, shared_out, well_formed
+from public_checks import attend, layers, settings, shared_out
 
-from grader.checks import check, close, leaves_unchanged, same, sizes
+from grader.checks import check, close, leaves_unchanged, same, shaped, sizes
 
 
 @check(points=1, hint="Neither the number of queries nor that of keys, rows or heads is fixed: read them from shapes.")
@@ -96,7 +96,7 @@ def test_dropout_off(student, reference, x2, x2_mask):
     """In eval mode the layer drops nothing."""
     layer, _ = layers(student, reference, settings(n_embd=8, n_head=2, attn_pdrop=0.5, hidden_pdrop=0.5), x2, x2_mask)
     first, second = layer(x2, x2_mask.bool()), layer(x2, x2_mask.bool())
-    well_formed(first, x2.shape, "the layer's output")
+    shaped(first, x2.shape, "the layer's output")
     close(second, first, "the second answer to the same question")
 
 
@@ -107,8 +107,8 @@ def test_attention_dropout(student, reference, x2, x2_mask):
     copies = x2[:1, :4].repeat(8000, 1, 1)  # (8000, 4, C): one text of four tokens, dropped from in 8000 ways
     sees = torch.ones(1, 1, 4, 4)
     plain, dropped = layer.eval()(copies, sees), layer.train()(copies, sees)
-    well_formed(plain, copies.shape, "the layer's output")
-    well_formed(dropped, copies.shape, "the layer's output")
+    shaped(plain, copies.shape, "the layer's output")
+    shaped(dropped, copies.shape, "the layer's output")
     spread = dropped.std(dim=0)  # (4, C)
     assert spread.max() > 1e-4, "in training mode no weight is dropped"
     off = (dropped.mean(dim=0) - plain[0]).abs() / (spread / 8000**0.5 + 1e-6)  # (4, C), in standard errors
@@ -121,8 +121,8 @@ def test_hidden_dropout(student, reference, x2, x2_mask):
     layer, _ = layers(student, reference, settings(n_embd=8, n_head=2, hidden_pdrop=0.25), x2, x2_mask)
     copies = x2[:1].repeat(100, 1, 1)  # (100, T, C)
     plain, dropped = layer.eval()(copies, x2_mask[:1]), layer.train()(copies, x2_mask[:1])
-    well_formed(plain, copies.shape, "the layer's output")
-    well_formed(dropped, copies.shape, "the layer's output")
+    shaped(plain, copies.shape, "the layer's output")
+    shaped(dropped, copies.shape, "the layer's output")
     share = (dropped == 0).double().mean().item()
     assert 0.15 < share < 0.35, f"{share:.0%} of the outputs were dropped with hidden_pdrop = 0.25"
     close(dropped, torch.where(dropped == 0, 0.0, plain / 0.75), "the output, where it was kept,")
