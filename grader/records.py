@@ -83,7 +83,7 @@ class CheckResult:
     diagnosis: Diagnosis | None = None
     picture: Picture | None = None
     fault: str | None = None  # what went wrong on the student's side, where something did: `forbidden`, `timeout` ...
-    followed: tuple[str, ...] = ()  # right when judged with these parts of the student's own, which are wrong themselves
+    followed: tuple[str, ...] = ()  # right when judged with these parts of the student's own, wrong as they are
     seconds: float = 0.0
 
 

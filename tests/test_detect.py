@@ -120,7 +120,7 @@ def test_each_difference_has_a_name(actual: Tensor, expected: Tensor, name: str,
         (1 / 3, {"n_head": 3, "d": 7}, "1/3 = 0.3333 times what is expected; 3 is n_head"),
         (5 / 4, {"n": 5}, "5/4 = 1.25 times"),
         (4 / 5, {"n": 5}, "4/5 = 0.8 times"),
-        (math.sqrt(6 / 5), {"D": 6, "T": 5}, "is 1.095 times what is expected"),  # of two sizes: too many to choose from
+        (math.sqrt(6 / 5), {"D": 6, "T": 5}, "is 1.095 times what is expected"),  # of two sizes: too many
         (3, {"n_head": 3, "C": 6, "B": 2}, "is 3 times what is expected; 3 is n_head"),
         (1 / 0.9, {"dropout": 0.1}, "1/(1 - 0.1) = 1.111 times what is expected; 0.1 is dropout"),
         (2, {"B": 2, "T": 4}, "is 2 = sqrt(4) times what is expected; 2 is B, 4 is T"),

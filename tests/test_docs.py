@@ -33,7 +33,7 @@ def causal_mask(n):
 
 
 def mean_and_std(x):
-    return x.mean(), x.std()
+    return x.mean(dim=-1), x.std(dim=-1)
 
 
 def evaluate(x):

@@ -91,7 +91,7 @@ def _assignments(
     choices = [_choices(place, theirs, known) for place in own]
     choices.sort(key=lambda links: links[min(1, len(links) - 1)].strange - links[0].strange)  # the open ones first
     at_least = [sum(links[0].strange for links in choices[i:]) for i in range(len(choices) + 1)]
-    bit = {place.name: 1 << i for i, place in enumerate(theirs)}
+    bit = {place: 1 << i for i, place in enumerate(theirs)}
     strange += _LEFT_OUT * (spare := _spare(own, theirs))
     order, best, estimate = count(0, -1), math.inf, strange
     waiting: list[tuple[float, int, float, int, tuple[Link, ...], bool]]
@@ -113,7 +113,7 @@ def _assignments(
             estimate = strange + link.strange + at_least[len(links) + 1]
             if estimate > best + _SPAN or next(work) > _MOST_WORK:
                 break
-            taken = sum(bit[source.name] for source in link.sources)
+            taken = sum(bit[source] for source in link.sources)
             if not taken & used:
                 start = (*links, link)
                 heapq.heappush(waiting, (estimate, next(order), strange + link.strange, used | taken, start, False))
@@ -136,6 +136,8 @@ def _choices(place: Place, theirs: Sequence[Place], known: Collection[object]) -
     found = [Link(place, (), _UNFILLED)]
     for group in alike.values():
         several = _several(place, group)
+        if several > 1 and place.name in names:
+            continue
         missing = _NO_BIAS * len(set(place.shapes) ^ set(group[0].shapes))
         for chosen in _in_orders(len(group), several) if several else ():
             sources = tuple(group[i] for i in chosen)

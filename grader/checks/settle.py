@@ -17,7 +17,7 @@ from grader.checks.weights import asked, built, load
 from grader.errors import GraderError, StudentError
 from grader.wire.proxy import Port, Remote
 
-EQUAL, _NEAR = 1e-4, 0.03  # of the largest value: the same function, and one with a small mistake or liberty
+EQUAL, _NEAR = 2e-3, 0.03  # of the largest value: the same function, and one with a small mistake or liberty
 _CLEARLY = 5  # times nearer than any other
 _MOST_ANSWERS = 500  # of known mistakes, kept
 

@@ -94,12 +94,14 @@ def _plan(
     """How to fill the student's module; what was right is kept for the next one. Raises StudentError (layout)."""
     kept = _traits.setdefault(theirs._port, {})
     known = kept.get(theirs._path, frozenset())
-    exact = {parameter.name for parameter in wanted} <= {parameter.name for parameter in found}
+    mine, its = ({parameter.name for parameter in side} for side in (found, wanted))
     searched = plans(found, wanted, [*integers(question.args), *integers(question.kwargs)], known)
-    proposed = chain(offered, islice(searched, _MOST_TRIES_AGAIN if exact or known else _MOST_TRIES))
+    proposed = chain(
+        offered, islice(searched, _MOST_TRIES_AGAIN if known or mine <= its or its <= mine else _MOST_TRIES)
+    )
     plan: Plan | None = None
     tried: list[Plan] = []
-    if exact and getattr(theirs._port, "by_name", False):
+    if its <= mine and getattr(theirs._port, "by_name", False):
         plan = next(proposed, None)
     elif question.probe:
         plan, tried = settle(student, proposed, known, question)
