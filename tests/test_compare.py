@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(2, 3, 4, generator=GENERATOR)
 
 
-def failure(actual: object, expected: object, **options: float) -> CheckFailed:
+def failure(actual: object, expected: object, **options: Any) -> CheckFailed:
     with pytest.raises(CheckFailed) as caught:
         close(actual, expected, "output", **options)
     return caught.value
