@@ -156,6 +156,36 @@ def test_the_account_says_what_was_chosen() -> None:
     assert accounts[m.Attention] == "every layer with the one of its name"
 
 
+def test_a_small_mistake_is_no_other_layout_either() -> None:
+    x = torch.randn(2, 5, 12)
+    student, right = twins(theirs(m.AlmostScaledAndNameless), ours(m.Attention), 12, 3, probe=(x,))
+    assert "`c.weight` with `c_proj.weight`" in told(student)
+    with pytest.raises(CheckFailed, match="differ"):
+        close(student(x), right(x))
+
+
+def test_parameters_of_one_role_in_one_layer() -> None:
+    class Scaled(nn.Module):
+        def __init__(self, C: int) -> None:
+            super().__init__()
+            self.scale, self.weight = nn.Parameter(torch.zeros(C)), nn.Parameter(torch.zeros(C, C))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.scale @ self.weight
+
+    class Renamed(nn.Module):
+        def __init__(self, C: int) -> None:
+            super().__init__()
+            self.kernel, self.w = nn.Parameter(torch.zeros(C, C)), nn.Parameter(torch.zeros(C))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.w @ self.kernel
+
+    x = torch.randn(2, 5)
+    agree(*twins(theirs(Scaled), ours(Scaled), 5, probe=(x,)), x)
+    agree(*twins(theirs(Renamed), ours(Scaled), 5, probe=(x,)), x)
+
+
 def test_an_instructor_adds_a_layout() -> None:
     def broken(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"i": weights["nothing"]}
@@ -253,6 +283,32 @@ class Remembers(m.Attention):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.known.setdefault(x.numpy().tobytes(), super().forward(x))
+
+
+class RemembersAndNameless(m.Nameless):
+    known: dict[bytes, Tensor] = {}  # noqa: RUF012 - the trick
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.known.setdefault(x.numpy().tobytes(), super().forward(x))
+
+
+class Noisy(m.Recurrent):
+    def forward(self, ids: Tensor) -> Tensor:
+        out = super().forward(ids)
+        return out + torch.randn_like(out)
+
+
+def test_every_draw_of_weights_counts() -> None:
+    assert "none your module computes" in refused(
+        RemembersAndNameless, ours(m.Attention), 12, 3, probe=(torch.randn(2, 5, 12),)
+    )
+
+
+def test_a_module_with_all_the_names_is_filled_by_them_whatever_it_does() -> None:
+    student, right = twins(theirs(Noisy), ours(m.Recurrent), 7, 4, 2, True, probe=(IDS,))
+    assert told(student) == "every layer with the one of its name"
+    with pytest.raises(CheckFailed):
+        close(student(IDS), right(IDS))
 
 
 @pytest.mark.parametrize("cls", [Constant, Stubborn, Remembers])
@@ -361,6 +417,11 @@ def test_a_plan_that_was_right_is_tried_first_next_time() -> None:
     agree(*twins(side, reference, 16, 4, probe=(torch.randn(2, 5, 16),)), torch.randn(2, 5, 16))
     assert before > 15
     assert tries(side) - before <= 3 + 3 + 2
+    side = theirs(m.Nameless)
+    for n_embd, expected in ((12, 7), (16, 3)):
+        before = tries(side)
+        twins(side, reference, n_embd, 2, probe=(torch.randn(2, 5, n_embd),))
+        assert tries(side) - before == expected
 
 
 def test_a_plan_of_another_time_is_taken_when_nothing_fits() -> None:

@@ -38,7 +38,8 @@ def example(dataset, index):
     item = dataset[index]
     assert isinstance(item, dict), f"an example should be a dict, not {kind(item)}"
     equal(set(item), {"ids", "length", "label"}, "the set of an example's keys")
-    return item
+    label = item["label"]
+    return {**item, "label": int(label) if isinstance(label, bool) else label}  # True is 1
 
 
 def rectangle(side, rows, pad_index):

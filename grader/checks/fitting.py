@@ -100,7 +100,6 @@ def _ways(link: Link, order: str, heads: int) -> list[tuple[tuple[Filling, ...],
     """How the sources can fill the place with rows in this order, and how strange that is, likeliest first."""
     source, parts, joined = link.sources[0], link.parts, link.joined
     order = order if len(link.sources) > 1 else "shd"
-    heads = joined if joined > 1 else heads
     standard = [layer in STANDARD for layer in (link.place.layer, source.layer)]
     views: dict[str, list[View]] = {}
     for role in sorted({*link.place.shapes} & {*source.shapes}):

@@ -22,8 +22,8 @@ from grader.run.own import OwnParts
 from grader.run.trace import DiffersError, Exchange, PlayedBackPort, ReplayPort, SeededPort, sizes_of, subjects_of
 from grader.wire.values import Handle
 
-_MOST_PAIRS = 250  # mistakes and pairs of them, tried for one submission
-_MOST_FAILURES = 3  # failures for which pairs are tried in vain
+_MOST_PAIRS = 200  # mistakes and pairs of them, tried for one submission
+_MOST_FAILURES = 2  # failures for which pairs are tried in vain
 
 Ids = tuple[str, ...]  # a mistake, or one laid over another
 
@@ -125,7 +125,8 @@ class Explainer:
             return []
         seen = {name for ids in known for name in ids}
         found: dict[frozenset[str], Ids] = {}
-        for pair in sorted(itertools.permutations(names, 2), key=lambda pair: -len(seen.intersection(pair))):
+        pairs = [pair for pair in itertools.permutations(names, 2) if not self.reference.hides(pair[1], pair[0])]
+        for pair in sorted(pairs, key=lambda pair: -len(seen.intersection(pair))):
             tried = pair in self._ports or len(self._ports) < _MOST_PAIRS
             if tried and frozenset(pair) not in found and self._reproduces(pair, failure):
                 found[frozenset(pair)] = pair

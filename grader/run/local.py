@@ -174,6 +174,21 @@ class ReferencePort(LocalPort):
         """By id, in order of declaration."""
         return {record.id: record for record, _ in self._overlays}
 
+    def hides(self, name: str, earlier: str) -> bool:
+        """Whether the mistake, laid over another, leaves nothing of it: it replaces the same and does not use it."""
+        over, under = self.mistakes[name], self.mistakes[earlier]
+        return over.replaces == under.replaces and name not in self._building
+
+    @cached_property
+    def _building(self) -> frozenset[str]:
+        """The mistakes that use what they replace: a class inherits from it, a function calls it."""
+        return frozenset(
+            record.id
+            for record, names in self._overlays
+            for made in [names[record.replaces]]
+            if isinstance(made, type) or record.replaces in getattr(getattr(made, "__code__", None), "co_names", ())
+        )
+
     @cached_property
     def specimens(self) -> tuple[tuple[str, LocalPort], ...]:
         """Each known mistake laid over the solution, as a student, by id."""

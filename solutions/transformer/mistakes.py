@@ -211,7 +211,7 @@ class NarrowMlp(TransformerBlock):
     replaces="TransformerBlock",
     title="The MLP's Linear layers have no biases",
     hint="A Linear layer has a bias unless it is told otherwise. Only the head is told.",
-    caught_by=("block_values", "block_parameters", "block_sizes", "model_parameters", *MODEL_VALUES),
+    caught_by=("block_values", "block_parameters", "block_sizes", "model_parameters"),
 )
 class MlpWithoutBiases(TransformerBlock):
     def __init__(self, config):
