@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
         f"solutions/{name}/variants/": "solutions that are right and look different",
         f"assignments/{name}/assignment.yaml": "names, forbidden calls, limits, due date, points",
         f"grader build {name}": "cuts the skeleton and the notebook from the solution again",
+        f"grader validate {name}": "proves the checks: who should lose points does, and nobody else",
     }
     width = max(map(len, steps))
     print(f"Started `{name}` in {root}. It works as it is; make it yours, in this order:\n")
