@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[1]
 PAIRS = {
     "attention": [
         "no_scaling+mask_inverted",
-        "scaled_by_d+softmax_over_queries",
         "scaled_by_full_width+values_taken_from_keys",
         "multiplied_by_sqrt_d+masked_scores_zero",
         "scaled_by_number_of_keys+mask_after_softmax",
@@ -26,7 +25,6 @@ PAIRS = {
         "mask_ignored+NoHiddenDropout",
         "weights_detached+AnyWidthAccepted",
         "HeadsMergedWithoutTranspose+NoAttentionDropout",
-        "ValuesFromKeyLayer+MaskNotPassedOn",
     ],
     "masks": [
         "one_key_too_many+next_token_seen",
@@ -51,16 +49,14 @@ def assignment(request: pytest.FixtureRequest) -> Assignment:
     return load_assignment(ROOT, request.param)
 
 
-def explained(
-    assignment: Assignment, sources: Mapping[str, str], folder: Path, seed: int = 0
-) -> dict[str, tuple[CheckResult, ...]]:
+def explained(assignment: Assignment, sources: Mapping[str, str], folder: Path) -> dict[str, tuple[CheckResult, ...]]:
     """Each source graded as a student's file, with diagnoses."""
     ports = []
     for name, source in sources.items():
         path = folder / f"{name}.py"
         path.write_text(source, encoding="utf-8")
         ports.append((name, LocalPort(run_trusted(assignment, path), as_student=True)))
-    results = rehearse(assignment, ports, seed=seed, explain=True)
+    results = rehearse(assignment, ports, explain=True)
     ours = [(name, c.id, c.message) for name, checks in results.items() for c in checks if c.status is Outcome.ERROR]
     assert ours == []
     return results
@@ -136,16 +132,3 @@ def test_two_mistakes_in_one_file_are_both_named(assignment: Assignment, tmp_pat
         if {one for d in named(checks).values() for one in d.split("+")} != {*pair.split("+")}
     }
     assert not wrong, listed(wrong)
-
-
-def test_a_mistake_costs_points_in_the_checks_it_names_and_only_there(assignment: Assignment) -> None:
-    wrong = {}
-    for seed in range(3):
-        known = list(overlays(assignment))
-        students = [(mistake.id, LocalPort(names, as_student=True)) for mistake, names in known]
-        results = rehearse(assignment, students, seed=seed, explain=True)
-        for mistake, _ in known:
-            found = lost(results[mistake.id])
-            if set(found) != set(mistake.caught_by):
-                wrong[f"{mistake.id} (seed {seed})"] = tuple(found)
-    assert not wrong, f"caught_by should be: {listed(wrong)}"

@@ -164,6 +164,35 @@ def test_a_small_mistake_is_no_other_layout_either() -> None:
         close(student(x), right(x))
 
 
+def test_between_two_layouts_that_are_both_near_nothing_is_guessed() -> None:
+    class Sum(nn.Module):
+        share = 1.1
+
+        def __init__(self, C: int) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(C, C), nn.Linear(C, C)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.a(x) + self.share * self.b(x)
+            return out
+
+    class Renamed(Sum):
+        share = 1.07
+
+        def __init__(self, C: int) -> None:
+            nn.Module.__init__(self)
+            self.x, self.y = nn.Linear(C, C), nn.Linear(C, C)
+            self.__dict__["a"], self.__dict__["b"] = self.x, self.y
+
+    assert "none your module computes" in refused(Renamed, ours(Sum), 5, probe=(torch.randn(2, 5),))
+
+
+def test_a_bias_that_makes_no_difference_has_no_gradient() -> None:
+    x = torch.randn(2, 5, 12)
+    student, _ = twins(theirs(m.NoKeyBias), ours(m.Attention), 12, 3, probe=(x,))
+    close(gradients(student, x, cotangent=x).parameters["k.bias"], torch.zeros(12))
+
+
 def test_parameters_of_one_role_in_one_layer() -> None:
     class Scaled(nn.Module):
         def __init__(self, C: int) -> None:
@@ -214,6 +243,28 @@ def test_a_known_mistake_is_mapped_and_fails_in_numbers(cls: Any) -> None:
     student, reference = twins(theirs(cls), ours(m.Attention, *KNOWN), 12, 3, probe=(x,))
     with pytest.raises(CheckFailed, match="differ"):
         close(student(x), reference(x))
+
+
+class NumberedBlock(m.Block):
+    def __init__(self, n_embd: int, n_head: int) -> None:
+        super().__init__(n_embd, n_head)
+        self.mlp = m.SequentialMlp(n_embd)  # type: ignore[assignment]
+
+
+class Numbered(m.Transformer):
+    block = NumberedBlock
+
+
+class OneBlockOnly(Numbered):
+    def __init__(self, n_vocab: int, n_embd: int, n_head: int, _: int) -> None:
+        super().__init__(n_vocab, n_embd, n_head, 1)
+
+
+def test_a_mistake_may_lack_layers() -> None:
+    student, right = twins(theirs(OneBlockOnly), ours(Numbered, OneBlockOnly), 7, 8, 2, 3, probe=(IDS,))
+    assert told(student) == "every layer with the one of its name"
+    with pytest.raises(CheckFailed, match="differ"):
+        close(student(IDS), right(IDS))
 
 
 def test_the_weights_of_a_mistaken_module_are_where_they_belong() -> None:
@@ -387,6 +438,9 @@ def test_what_is_missing_or_too_much_is_told() -> None:
     assert words.startswith("nothing of yours holds the weights of `c_proj`.")
     words = refused(Gated, ours(m.Attention), 12, 3, probe=(x,))
     assert words.startswith("the assignment has nothing like your `gate`.")
+    words = refused(OneBlockOnly, ours(Numbered), 7, 8, 2, 2, probe=(IDS,))
+    assert words.startswith("nothing of yours holds the weights of `blocks.1.ln_1`; ")
+    assert "blocks.0" not in words.partition("Your layers")[0]
     words = refused(Tied, ours(m.Attention), 12, 3, probe=(x,))
     assert words.startswith("your `k.weight` and `q.weight` are one and the same; nothing of yours holds")
     with pytest.raises(StudentError, match="your class does not give"):

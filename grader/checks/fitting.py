@@ -109,8 +109,7 @@ def _ways(link: Link, order: str, heads: int) -> list[tuple[tuple[Filling, ...],
         if "bias" not in role:
             by_rows = views[role] if standard[0] == standard[1] else views[role][::-1]
             by_columns = arranged(*shapes, order, heads, columns=True) if link.is_cut else ()
-            both = [*by_columns, *by_rows] if link.is_last and heads > 1 else [*by_rows, *by_columns]
-            views[role] = list(dict.fromkeys(both))
+            views[role] = list(dict.fromkeys([*by_rows, *by_columns]))
     odd = _TURNED_STANDARD if all(standard) else _TURNED
     ways = []
     for way in range(max(map(len, views.values())) if all(views.values()) else 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Collection, Iterator, Sequence
-from itertools import accumulate, chain, combinations, count, permutations
+from itertools import chain, combinations, count, permutations
 from typing import NamedTuple
 
 from grader.checks import naming
@@ -92,7 +92,6 @@ def _assignments(
     choices.sort(key=lambda links: links[min(1, len(links) - 1)].strange - links[0].strange)  # the open ones first
     at_least = [sum(links[0].strange for links in choices[i:]) for i in range(len(choices) + 1)]
     bit = {place: 1 << i for i, place in enumerate(theirs)}
-    strange += _LEFT_OUT * (spare := _spare(own, theirs))
     order, best, estimate = count(0, -1), math.inf, strange
     waiting: list[tuple[float, int, float, int, tuple[Link, ...], bool]]
     waiting = [(strange + at_least[0], 0, strange, 0, (), False)]
@@ -106,7 +105,7 @@ def _assignments(
             continue
         if len(links) == len(choices):
             given = {name for link in links for source in link.sources for name in source.names}
-            estimate += _LEFT_OUT * (sum(given.isdisjoint(place.names) for place in theirs) - spare)
+            estimate += _LEFT_OUT * sum(given.isdisjoint(place.names) for place in theirs)
             heapq.heappush(waiting, (estimate, next(order), strange, used, links, True))
             continue
         for link in choices[len(links)]:
@@ -117,14 +116,6 @@ def _assignments(
             if not taken & used:
                 start = (*links, link)
                 heapq.heappush(waiting, (estimate, next(order), strange + link.strange, used | taken, start, False))
-
-
-def _spare(own: Sequence[Place], theirs: Sequence[Place]) -> int:
-    """How many of their layers find no place at least, counted in numbers."""
-    sizes = {place.names: place.size for place in theirs}  # the same tensor under another name once
-    room = sum(place.size for place in own)
-    fitting = accumulate(sorted(sizes.values()))
-    return len(sizes) - sum(size <= room for size in fitting)
 
 
 def _choices(place: Place, theirs: Sequence[Place], known: Collection[object]) -> list[Link]:

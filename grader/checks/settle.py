@@ -90,9 +90,11 @@ def settle(student: Remote, plans: Iterable[Plan], known: object, question: Ques
     for plan in tried:
         if known and plan.traits == known:
             return plan, tried
+    sums = [_sum(first) for first in firsts]
     for pair in question.mistaken() if tried else ():
-        for plan, first in zip(tried, firsts, strict=True):
-            if holds(plan, first, pair):
+        total, most = _sum(pair[0]), _most(pair[0])
+        for plan, first, found in zip(tried, firsts, sums, strict=True):
+            if not abs(found - total) > most and holds(plan, first, pair):
                 return plan, tried
     gaps = [apart(first, question.expected[0]) for first in firsts]
     if tried and (nearest := min(gaps)) <= _NEAR:
@@ -103,6 +105,18 @@ def settle(student: Remote, plans: Iterable[Plan], known: object, question: Ques
         if not rivals and holds(plan, first, question.expected, _NEAR):
             return plan, tried
     return None, tried
+
+
+def _sum(answer: Any) -> float:
+    """Of a tensor's values; NaN for anything else. Answers whose sums differ by far need no closer look."""
+    return float(answer.double().sum()) if isinstance(answer, torch.Tensor) else math.nan
+
+
+def _most(answer: Any) -> float:
+    """How far the sums of equal answers can lie apart."""
+    if not isinstance(answer, torch.Tensor) or not answer.numel():
+        return math.inf
+    return 2 * EQUAL * answer.numel() * max(float(answer.double().abs().max()), 1.0)
 
 
 def apart(found: Any, expected: Any) -> float:

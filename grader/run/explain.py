@@ -19,7 +19,17 @@ from grader.errors import Fault, StudentError
 from grader.records import Diagnosis
 from grader.run.local import LocalPort, ReferencePort, overlay
 from grader.run.own import OwnParts
-from grader.run.trace import DiffersError, Exchange, PlayedBackPort, ReplayPort, SeededPort, sizes_of, subjects_of
+from grader.run.trace import (
+    DiffersError,
+    Exchange,
+    PlayedBackPort,
+    ReplayPort,
+    SeededPort,
+    finite,
+    says_something,
+    sizes_of,
+    subjects_of,
+)
 from grader.wire.values import Handle
 
 _MOST_PAIRS = 200  # mistakes and pairs of them, tried for one submission
@@ -42,10 +52,15 @@ class Failure:
     diagnosis: Diagnosis | None = None
 
     @property
-    def unseeded(self) -> bool:
-        """Whether a module of the student's was asked that has weights of its own: nobody else gives its answers."""
+    def telling(self) -> bool:
+        """Whether a mistake that fails here with other answers than the student's is another mistake.
+
+        Not where the student's code raised, or gave numbers that are none: that depends on how it is written. Nor where
+        a module was asked that has weights of its own: nobody else gives its answers.
+        """
         made = any(e.op == "call" and isinstance(e.answer, Handle) for e in self.answers)
-        return made and not any(e.op == "load" for e in self.answers)
+        seeded = not made or any(e.op == "load" for e in self.answers)
+        return seeded and not isinstance(self.error, StudentError) and all(finite(e.answer) for e in self.answers)
 
     @property
     def subjects(self) -> frozenset[str]:
@@ -103,16 +118,18 @@ class Explainer:
         """Whether the mistake fails another check of the same part in another way: then it only looks like it."""
         return any(
             failure.subjects & other.subjects
-            and not other.unseeded
+            and other.telling
             and not any(set(ids) <= set(more) for more in found)
             and self._fails(ids, other)
+            and not self._reproduces(ids, other)
             for other, found in zip(failures, matches, strict=True)
         )
 
     def _search(self, failure: Failure, known: Sequence[Ids]) -> list[Ids]:
         """Single mistakes that give the student's answers; where there is none, pairs of them."""
         fault = failure.error.fault if isinstance(failure.error, StudentError) else Fault.RAISED
-        if fault is not Fault.RAISED or not any(exchange.told for exchange in failure.answers):
+        told = [exchange.answer for exchange in failure.answers if exchange.told]
+        if fault is not Fault.RAISED or not told or not all(map(says_something, told)):
             return []  # a process that died, or a name that is not there, gives no answers to compare
         names = [name for name in self.reference.mistakes if not self._refuted(name, failure)]
         singles: list[Ids] = [(name,) for name in names if self._reproduces((name,), failure)]

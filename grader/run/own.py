@@ -63,7 +63,8 @@ class OwnParts:
 
     def _seen(self, name: str, answer: Any) -> Any:
         tensors = [a for a in (answer if isinstance(answer, (tuple, list)) else [answer]) if torch.is_tensor(a)]
-        varied = any(t.numel() > 1 and bool((t != t.flatten()[0]).any()) for t in tensors)
+        plain = {a for a in (answer if isinstance(answer, (tuple, list)) else ()) if type(a) in (bool, int, float, str)}
+        varied = len(plain) > 1 or any(t.numel() > 1 and bool((t != t.flatten()[0]).any()) for t in tensors)
         self._varied[name] = self._varied.get(name, False) or varied
         return answer
 

@@ -184,6 +184,22 @@ def alike(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
+def says_something(answer: Any) -> bool:
+    """Whether an answer is more than tensors without a single finite number: these are all alike."""
+    if isinstance(answer, torch.Tensor):
+        return bool(answer.isfinite().any()) or answer.numel() == 0
+    parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, (tuple, list)) else ()
+    return all(map(says_something, parts))
+
+
+def finite(answer: Any) -> bool:
+    """Whether no number in an answer is infinite or none."""
+    if isinstance(answer, torch.Tensor):
+        return bool(answer.isfinite().all())
+    parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, (tuple, list)) else ()
+    return all(map(finite, parts))
+
+
 def _near(one: torch.Tensor, other: torch.Tensor) -> bool:
     if torch.equal(one, other):
         return True

@@ -46,8 +46,8 @@ def test_broadcast_masks(student, q2, k2, v2, key_mask, query_mask, name):
 )
 def test_no_leak(student, q2, k2, v2):
     """A hidden key gets no weight at all, even when it fits best."""
-    q = torch.full_like(q2, 4.0)
-    k = torch.where(torch.arange(5)[:, None] == 4, 4.0, -4.0).expand_as(k2)  # (T, 1) -> (B, H, T, D): only key 4 fits
+    q = torch.full_like(q2, 1.5)
+    k = torch.where(torch.arange(5)[:, None] == 4, 1.5, -1.5).expand_as(k2)  # (T, 1) -> (B, H, T, D): only key 4 fits
     sees = (torch.arange(5) != 4).float().repeat(1, 1, 5, 1)  # (1, 1, T, T): nobody may see it
     _, weights = attend(student, q, k.contiguous(), v2, sees)
     leaked = weights[..., 4].abs().max().item()

@@ -4,7 +4,18 @@ import torch
 from public_checks import EITHER_GELU, logits_and_loss, logits_of, settings, well_formed
 from torch.nn import functional as F
 
-from grader.checks import causal, check, close, padding_ignored, parameter_count, same, sizes, twins
+from grader.checks import (
+    causal,
+    check,
+    close,
+    gradients,
+    leaves_unchanged,
+    padding_ignored,
+    parameter_count,
+    same,
+    sizes,
+    twins,
+)
 
 EITHER_GRADIENT = 5e-3  # as EITHER_GELU: the gradients of the two lay up to 0.003 apart, those of GELU and ReLU 0.1
 
@@ -29,9 +40,7 @@ def test_model_parameters(student):
     parameter_count(model, (V + 8) * C + L * (12 * C * C + 13 * C) + 2 * C + C * V)
 
 
-@check(
-    points=1.5, partial=True, hint="What a block returns is what the next one gets. What comes once, after the last?"
-)
+@check(points=1, partial=True, hint="What a block returns is what the next one gets. What comes once, after the last?")
 def test_depth(student, reference, deep_idx):
     """Task 4: the blocks lie on top of each other, and one norm comes after the last of them."""
     config = settings(n_layer=2)
@@ -39,16 +48,18 @@ def test_depth(student, reference, deep_idx):
     same(theirs, ours, deep_idx, what="the result", off=("dropout",), rtol=EITHER_GRADIENT)
 
 
-@check(points=1, hint="The hidden states are what the head reads.")
+@check(
+    points=1, partial=True, hint="The hidden states are what the head reads, and they carry gradients as the logits do."
+)
 def test_hidden_states(student, reference, deep_idx):
     """Task 6: the hidden states are those after the final norm."""
     theirs, ours = twins(student.GenericTransformer, reference.GenericTransformer, settings(), probe=(deep_idx,))
-    found, expected = (model(deep_idx, return_hidden=True) for model in (theirs, ours))
-    close(found, expected, "the tensor of hidden states", rtol=EITHER_GELU)
+    off = ("dropout", "rows")
+    same(theirs, ours, deep_idx, return_hidden=True, what="the hidden states", off=off, rtol=EITHER_GRADIENT)
 
 
 @check(
-    points=1.5,
+    points=1,
     partial=True,
     hint="The cache is embedded already. Tokens count their positions from 0, and only they are limited by block_size.",
 )
@@ -63,10 +74,20 @@ def test_cache_positions(student, reference, deep_idx, long_cache):
 def test_cache_loss(student, deep_idx, short_cache, cache_targets):
     """Task 5: with a cache target t is predicted by the position before token t."""
     model = student.GenericTransformer(settings()).eval()
-    logits, loss = logits_and_loss(model, deep_idx, cache_targets, short_cache)
-    P, T = short_cache.size(1), deep_idx.size(1)
+    idx, targets = deep_idx[:, :2], cache_targets[:, :2]  # (B, T)
+    logits, loss = logits_and_loss(model, idx, targets, short_cache)
+    P, T = short_cache.size(1), idx.size(1)
     predictions = well_formed(logits, (3, P + T, 11), "the tensor of logits")[:, P - 1 : P - 1 + T]  # (B, T, V)
-    close(loss, F.cross_entropy(predictions.mT, cache_targets, ignore_index=-1), "the loss", rtol=1e-4)
+    close(loss, F.cross_entropy(predictions.mT, targets, ignore_index=-1), "the loss", rtol=1e-4)
+
+
+@check(points=0.5, hint="Between the weights and the loss all has to stay a tensor that autograd follows.")
+def test_loss_gradient(student, deep_idx, cache_targets):
+    """Task 5: the model can learn from its loss."""
+    model = student.GenericTransformer(settings()).eval()
+    learned = gradients(model, deep_idx, cache_targets, wrt=(), cotangent=(None, torch.ones(()))).parameters
+    reached = [gradient for gradient in learned.values() if gradient is not None and gradient.abs().max() > 1e-6]
+    assert len(reached) > 2, "the loss changes with almost none of the weights: something before it is detached"
 
 
 @check(points=0.5, hint="The same block gives the same answer twice once .eval() was called. Who tells the dropout?")
@@ -94,6 +115,12 @@ def test_encoder_padding(student, reference, deep_idx, padded_idx):
     """Task 7: in an encoder a row gives what it gives alone, however much padding follows."""
     theirs, _ = twins(student.Encoder, reference.Encoder, settings(), probe=(deep_idx,))
     padding_ignored(lambda idx, _: logits_of(theirs, idx), padded_idx, tokens_in(padded_idx), pad=-1)
+
+
+@check(points=0.5, hint="`idx[...] = 0` and methods whose names end in _ change the caller's tensor. Make a new one.")
+def test_idx_unchanged(student, padded_idx):
+    """Task 4: the model leaves the tokens it was given as they were."""
+    leaves_unchanged(student.Encoder(settings()).eval(), padded_idx)
 
 
 @check(points=0.5, hint="An encoder has the whole text before it. Whom may its first token look at?")

@@ -405,7 +405,7 @@ class ModelIgnoresMask(GenericTransformer):
     replaces="GenericTransformer",
     title="The real tokens are counted over the wrong dimension",
     hint="num_tokens has one number per row. Which dimension of idx disappears in the sum?",
-    caught_by=("depth", "cache_positions", "encoder_padding", "decoder_causal", "decoder_padding", "decoder_cache"),
+    caught_by=("depth", "cache_positions", "cache_loss", "idx_unchanged", *MASKED),
 )
 class TokensCountedPerColumn(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
@@ -437,6 +437,19 @@ class PaddingLookedUp(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
         self.embedding(idx)
         return super().hidden_states(idx, hidden_cache)
+
+
+@mistake(
+    replaces="GenericTransformer",
+    title="Padding is overwritten in the caller's own tensor",
+    hint="The caller still needs the -1: to count tokens, or to call the model once more.",
+    caught_by=("idx_unchanged",),
+)
+class PaddingOverwritten(GenericTransformer):
+    def hidden_states(self, idx, hidden_cache):
+        hidden = super().hidden_states(idx, hidden_cache)
+        idx[idx == -1] = 0
+        return hidden
 
 
 @mistake(
@@ -605,6 +618,18 @@ class HiddenStatesNotNormalised(GenericTransformer):
 
 @mistake(
     replaces="GenericTransformer",
+    title="The hidden states are cut from the graph: nobody can learn through them",
+    hint="Whoever asks for hidden states may want to train the model that made them. What does .detach() take away?",
+    caught_by=("hidden_states",),
+)
+class HiddenStatesDetached(GenericTransformer):
+    def forward(self, idx, targets=None, hidden_cache=None, return_hidden=False):
+        answer = super().forward(idx, targets, hidden_cache, return_hidden)
+        return answer.detach() if return_hidden else answer
+
+
+@mistake(
+    replaces="GenericTransformer",
     title="The hidden states come back in a pair, with the loss",
     hint="With return_hidden=True there is one result, a tensor.",
     caught_by=("answers", "hidden_states"),
@@ -715,6 +740,17 @@ class LossSummed(GenericTransformer):
     def loss(self, logits, targets):
         wanted = predictions(logits, targets)
         return F.cross_entropy(wanted.flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum")
+
+
+@mistake(
+    replaces="GenericTransformer",
+    title="The loss is cut from the graph: the model cannot learn from it",
+    hint="Call loss.backward() and print a weight's gradient. What do .item() and .detach() leave of a tensor?",
+    caught_by=("loss_gradient",),
+)
+class LossDetached(GenericTransformer):
+    def loss(self, logits, targets):
+        return torch.tensor(super().loss(logits, targets).item())
 
 
 @mistake(
