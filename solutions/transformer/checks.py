@@ -1,7 +1,7 @@
 """The rest of how the transformer assignment is graded: other sizes, depth, long caches, padding."""
 
 import torch
-from public_checks import EITHER_GELU, logits_and_loss, logits_of, settings, well_formed
+from public_checks import logits_and_loss, logits_of, settings, well_formed
 from torch.nn import functional as F
 
 from grader.checks import (
@@ -120,7 +120,7 @@ def test_encoder_padding(student, reference, deep_idx, padded_idx):
 @check(points=0.5, hint="`idx[...] = 0` and methods whose names end in _ change the caller's tensor. Make a new one.")
 def test_idx_unchanged(student, padded_idx):
     """Task 4: the model leaves the tokens it was given as they were."""
-    leaves_unchanged(student.Encoder(settings()).eval(), padded_idx)
+    leaves_unchanged(student.GenericTransformer(settings()).eval(), padded_idx)
 
 
 @check(points=0.5, hint="An encoder has the whole text before it. Whom may its first token look at?")
@@ -141,6 +141,8 @@ def test_decoder_padding(student, reference, deep_idx, wide_idx):
     """Task 8: in a decoder a row gives what it gives alone, however much padding follows."""
     theirs, _ = twins(student.Decoder, reference.Decoder, settings(), probe=(deep_idx,))
     padding_ignored(lambda idx, _: logits_of(theirs, idx), wide_idx, tokens_in(wide_idx), pad=-1)
+    _, loss = logits_and_loss(theirs, wide_idx, wide_idx)  # targets as wide and as padded as the tokens
+    well_formed(loss, (), "the loss")
 
 
 @check(

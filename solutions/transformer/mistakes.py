@@ -431,7 +431,7 @@ class PaddingCountedAsTokens(GenericTransformer):
     replaces="GenericTransformer",
     title="Padding is looked up in the embedding table as token -1",
     hint="A table has no row -1. Padding may become any token, as long as the mask hides it.",
-    caught_by=("encoder_padding", "decoder_padding", "decoder_cache"),
+    caught_by=("idx_unchanged", "encoder_padding", "decoder_padding", "decoder_cache"),
 )
 class PaddingLookedUp(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
