@@ -281,7 +281,8 @@ def test_draws_of_another_form() -> None:
     with pytest.raises(CheckError):
         drawn_from(torch.zeros(0, dtype=torch.long), p[0])
     with pytest.raises(CheckError):
-        drawn_from(torch.zeros(5, dtype=torch.long), p[0] / 2)
+        drawn_from(torch.zeros(5, dtype=torch.long), p[0] - 1)
+    drawn_from(torch.arange(4).repeat(5), 3 * p[0])  # weights: shares of their sum
 
 
 @pytest.mark.parametrize("p", [0.5, 0.1, 0.02])

@@ -144,6 +144,13 @@ class Plan:
         recovered = dict(zip(leaves, found, strict=True))
         return recovered | {name: torch.zeros_like(leaves[name]) for name in self.left_out if recovered[name] is None}
 
+    @property
+    def plain(self) -> bool:
+        """Whether every layer is filled with the one of its name: nothing to tell."""
+        return self.layout is None and all(
+            filling.is_plain or "bias" in filling.targets[0] for filling in self.fillings
+        )
+
     def told(self) -> str:
         """The account, in words: what is filled with what, where that is not plain from the names."""
         if self.layout is not None:

@@ -110,6 +110,8 @@ def _plan(
     if plan is None:
         raise StudentError(Fault.LAYOUT, _no_plan(tried, found, wanted, bool(question.probe)))
     kept[theirs._path] = plan.traits
+    if (accounts := getattr(theirs._port, "accounts", None)) is not None and not plan.plain:
+        accounts[".".join(theirs._path)] = plan.told()
     return plan
 
 

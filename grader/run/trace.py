@@ -90,6 +90,7 @@ class TracedPort(Wrapped):
         super().__init__(port)
         self._trials = trials
         self.exchanges: list[Exchange] = []
+        self.accounts: dict[str, str] = {}  # by class: how its layers were filled, where that is not plain
 
     def reseed(self, seed: int) -> None:
         """A check begins."""
