@@ -124,3 +124,25 @@ def test_in_process_it_is_the_same() -> None:
     side = root(LocalPort({"ask": ask}))
     with pytest.raises(CheckError):
         side.ask(lend(side, lambda x: {}[x]), torch.ones(3))
+
+
+def test_an_object_over_there_has_a_length_and_items() -> None:
+    class Words:
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, i: int) -> object:
+            return {"ids": [i, i + 1]}
+
+    class Odd:
+        def __len__(self) -> object:  # type: ignore[override]
+            return "many"
+
+    side = root(LocalPort({"Words": Words, "Odd": Odd}, as_student=True))
+    words = side.Words()
+    assert len(words) == 2
+    assert words[1] == {"ids": [1, 2]}
+    assert words
+    assert side.Odd()
+    with pytest.raises(StudentError, match="not a number"):
+        len(side.Odd())

@@ -4,7 +4,7 @@ differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from grader.wire.proxy import Remote
 # steps leave
 # room for long sums and are still 1,000 times smaller than the effect of a known mistake on the shipped inputs.
 STEPS = 256
+_SHOWN = 12  # values of a container that are shown
 
 
 def close(
@@ -59,7 +60,8 @@ def close(
 
 
 def equal(actual: Any, expected: Any, what: str = "result", *, any_dtype: bool = False) -> None:
-    """Pass when `actual` is exactly `expected`: whole numbers, bools, strings, shapes, tensors of those.
+    """Pass when `actual` is exactly `expected`: whole numbers, bools, strings, shapes, tensors of those; dicts key by
+    key, sets member by member.
 
     With `any_dtype` a tensor's values count and its dtype does not. Raises CheckFailed with a sentence for the student.
     """
@@ -76,7 +78,13 @@ def equal(actual: Any, expected: Any, what: str = "result", *, any_dtype: bool =
             raise CheckFailed(words, draw(left, right, what), pair=(left, right))
         return
     compared()
-    if type(actual) is not type(expected) or actual != expected:
+    if isinstance(expected, dict):
+        _same_keys(actual, expected, what)
+        for key, e in expected.items():
+            equal(actual[key], e, f"{what}[{key!r}]", any_dtype=any_dtype)
+    elif isinstance(expected, (set, frozenset)):
+        _same_members(actual, expected, what)
+    elif type(actual) is not type(expected) or actual != expected:
         raise CheckFailed(f"{what} should be {clean(repr(expected), 200)}; yours is {kind(actual)}")
 
 
@@ -127,16 +135,37 @@ def raises(error_type: type[Exception], why: str) -> Iterator[None]:
 
 
 def kind(value: object) -> str:
-    """What `value` is, in words for a sentence: "a list of 2", "a tensor of shape (3, 4)", "None"."""
+    """What `value` is, in words for a sentence: "a list of 200", "[1, 2]", "a tensor of shape (3, 4)", "None"."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
-    if value is None or type(value) in (bool, int, float, str):
+    if _is_short(value):
         return clean(repr(value), 200)
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, Remote):
         return "an object that is no tensor, number, string or container of them"
     return f"a {clean(type(value).__name__, 60)}"
+
+
+def _is_short(value: object) -> bool:
+    """Whether `value` is plain, and so little that it is best shown as it is."""
+    if isinstance(value, (tuple, list)):
+        return len(value) <= _SHOWN and all(map(_is_short, value))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _same_members(actual: Any, expected: Collection[Any], what: str) -> None:
+    if not isinstance(actual, (set, frozenset)):
+        raise CheckFailed(f"{what} should be a set; yours is {kind(actual)}")
+    pairs = (("lacks", set(expected) - actual), ("should not hold", actual - set(expected)))
+    if words := [f"{verb} {_members(members)}" for verb, members in pairs if members]:
+        raise CheckFailed(f"{what} {', and '.join(words)}")
+
+
+def _members(members: Collection[Any]) -> str:
+    shown = sorted(map(repr, members))  # in an order that is the same in every run
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return clean(", ".join(shown[:_SHOWN]), 200) + more
 
 
 def _same_length(actual: Any, expected: Any, what: str) -> None:

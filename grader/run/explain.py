@@ -87,7 +87,10 @@ class Explainer:
             earlier = (penalised & set(self.student.names)) - failure.subjects
             names = [name for name in (*self.assignment.parts, *self.assignment.names) if name in earlier]
             failure.followed = self._follows(failure, names) if names else ()
-        self._diagnose([failure for failure in self.failures if not failure.followed])
+        left = [failure for failure in self.failures if not failure.followed]
+        right = {f.check.id: f.subjects for f in self.failures if f.check.id not in {other.check.id for other in left}}
+        self.passed = {**self.passed, **right}  # what only follows through is right itself
+        self._diagnose(left)
 
     def _follows(self, failure: Failure, names: Sequence[str]) -> tuple[str, ...]:
         """The student's own parts with which the check holds, if it does."""
@@ -136,14 +139,17 @@ class Explainer:
         return singles or self._pairs_for(failure, names, known)
 
     def _pairs_for(self, failure: Failure, names: Sequence[str], known: Sequence[Ids]) -> list[Ids]:
-        """Pairs, those with a mistake that was seen already first; a bounded number of pairs and failures in all."""
+        """Pairs, first those with a mistake that was seen already, then those of what the check asks for; a bounded
+        number of pairs and failures in all.
+        """
         self._hopeless += 1
         if self._hopeless > _MOST_FAILURES:
             return []
         seen = {name for ids in known for name in ids}
         found: dict[frozenset[str], Ids] = {}
         pairs = [pair for pair in itertools.permutations(names, 2) if not self.reference.hides(pair[1], pair[0])]
-        for pair in sorted(pairs, key=lambda pair: -len(seen.intersection(pair))):
+        inside = {name for name in names if self.reference.mistakes[name].replaces in failure.subjects}
+        for pair in sorted(pairs, key=lambda pair: (-len(seen.intersection(pair)), -len(inside.intersection(pair)))):
             tried = pair in self._ports or len(self._ports) < _MOST_PAIRS
             if tried and frozenset(pair) not in found and self._reproduces(pair, failure):
                 found[frozenset(pair)] = pair

@@ -190,7 +190,7 @@ def says_something(answer: Any) -> bool:
     if isinstance(answer, torch.Tensor):
         return bool(answer.isfinite().any()) or answer.numel() == 0
     parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, (tuple, list)) else ()
-    return all(map(says_something, parts))
+    return not parts or any(map(says_something, parts))
 
 
 def finite(answer: Any) -> bool:
