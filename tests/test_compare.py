@@ -70,7 +70,9 @@ def test_infinity_is_never_right() -> None:
     assert "infinite" in failure(X * math.inf, X).message
 
 
-@pytest.mark.parametrize(("actual", "words"), [(None, "None"), ([1, 2], "a list of 2"), (3.0, "3.0"), ("x", "'x'")])
+@pytest.mark.parametrize(
+    ("actual", "words"), [(None, "None"), ([1, 2], "[1, 2]"), (3.0, "3.0"), ("x", "'x'"), ([0] * 20, "a list of 20")]
+)
 def test_what_is_no_tensor_is_named(actual: object, words: str) -> None:
     assert words in failure(actual, X).message
 
