@@ -43,8 +43,9 @@ demo: $(READY)
 	@echo "Every mistake:   out/demo/masks/class.html"
 	@echo "Open this one:   $(CURDIR)/out/demo/attention/class.html"
 
+# Two at a time, each file of tests in one process: what a file has warmed up stays warm.
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check

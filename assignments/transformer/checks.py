@@ -122,7 +122,7 @@ def test_loss(student, idx, targets, ignored):
     wanted = targets if ignored else targets.clamp(min=0)
     logits, loss = logits_and_loss(student.GenericTransformer(settings()).eval(), idx, wanted)
     expected = F.cross_entropy(well_formed(logits, (4, 4, 11), "the tensor of logits").mT, wanted, ignore_index=-1)
-    close(loss, expected, "the loss", rtol=1e-4)  # of the student's own logits: right or wrong, they are to be used
+    close(loss, expected, "the loss")  # of the student's own logits: right or wrong, they are to be used
 
 
 @check(points=1, hint="The cache's vectors stand where embedded tokens would stand, before all of them.")

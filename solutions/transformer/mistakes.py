@@ -574,7 +574,7 @@ class TotalLengthLimited(GenericTransformer):
 class CacheNotCounted(GenericTransformer):
     def hidden_states(self, idx, hidden_cache):
         x, num_tokens = stream(self, idx, hidden_cache)
-        return self.ln_f(through_blocks(self, x, num_tokens - length(hidden_cache)))
+        return widened(self.ln_f(through_blocks(self, x, num_tokens - length(hidden_cache))), idx, length(hidden_cache))
 
 
 @mistake(
