@@ -261,7 +261,7 @@ def test_markdown_report_says_the_same() -> None:
     for expected in (
         "7.33 of 20 points (36 %)",
         "4 of 10 checks passed.",
-        "known mistake: The scores",
+        "What it looks like: The scores",
         "n_embd must be",
     ):
         assert expected in page, expected
@@ -371,7 +371,7 @@ def test_results_json_keeps_its_promise() -> None:
     promised = {"submission", "status", "score", "max_score", "seconds", "message", "checks"}
     assert set(row) == promised | {"notes", "protection", "environment", "folder"}
     check = {"id", "title", "visibility", "points", "max_points", "status", "message", "diagnosis"}
-    assert set(row["checks"][0]) == check | {"hint", "fault", "seconds"}
+    assert set(row["checks"][0]) == check | {"hint", "fault", "followed", "seconds"}
     assert row["checks"][3]["points"] == pytest.approx(4 / 3, abs=1e-6)
     assert row["checks"][2]["diagnosis"]["id"] == "no_scaling"
 

@@ -1,8 +1,7 @@
 """The pytest plug-in: checks are pytest functions, collected once, run for one submission after another.
 
-`grader grade` drives it (`batch`); an author drives it with `pytest assignments/NAME solutions/NAME`, where the
-student is
-the reference solution itself or, with `--submission FILE`, a file in the sandbox.
+`grader grade` drives it (`batch`); an author drives it with `pytest assignments/NAME solutions/NAME`, where the student
+is the reference solution itself or, with `--submission FILE`, a file in the sandbox.
 """
 
 from __future__ import annotations
@@ -25,12 +24,13 @@ from grader.records import CheckResult, Outcome, Visibility
 from grader.run.explain import Explainer, Failure
 from grader.run.local import ReferencePort
 from grader.run.score import Case, fold
-from grader.run.trace import SeededPort, TracedPort, subjects_of
+from grader.run.trace import SeededPort, TracedPort, numbers_in, subjects_of
 from grader.text import clean
 from grader.wire.proxy import Remote, root
 
 Again = Callable[[SeededPort, SeededPort], None]
 _SIDES = {"student", "reference"}
+_MOST_NUMBERS = 1 << 22  # in the answers to one check, when it is to be explained: they are kept and compared
 
 
 class Checks:
@@ -160,10 +160,11 @@ class Checks:
                 answers, asked = self.student.exchanges, self.reference.exchanges
                 case = self._case(item, again, error)
                 self._record(item, case, time.monotonic() - started)
-                if again and case.outcome is Outcome.FAILED and isinstance(error, Exception):
-                    public = self.visibility(item) == "public"
-                    place = declared(item).id, len(self._cases[declared(item).id]) - 1
-                    self._failures[place] = Failure(declared(item), error, again, answers, asked, public)
+                small = sum(numbers_in(exchange.answer) for exchange in answers) <= _MOST_NUMBERS
+                if again and small and case.outcome is Outcome.FAILED and isinstance(error, Exception):
+                    check, public = declared(item), self.visibility(item) == "public"
+                    place = check.id, len(self._cases[check.id]) - 1
+                    self._failures[place] = Failure(check, error, again, answers, asked, public)
                 if self._reporting or not isinstance(error, Exception):
                     raise
                 return None

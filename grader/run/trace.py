@@ -185,6 +185,14 @@ def alike(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
+def numbers_in(answer: Any) -> int:
+    """How many numbers the tensors of an answer hold."""
+    if isinstance(answer, torch.Tensor):
+        return answer.numel()
+    parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, (tuple, list)) else ()
+    return sum(map(numbers_in, parts))
+
+
 def says_something(answer: Any) -> bool:
     """Whether an answer is more than tensors without a single finite number: these are all alike."""
     if isinstance(answer, torch.Tensor):
