@@ -71,6 +71,7 @@ def course(tmp_path: Path) -> Course:
     course = make_course(tmp_path)
     (tmp_path / "assignments/twice/assignment.yaml").write_text(SETTINGS)
     (tmp_path / "assignments/twice/checks.py").unlink()
+    (tmp_path / "solutions/twice/mistakes.py").unlink()
     (tmp_path / "solutions/twice/checks.py").write_text(HIDDEN)
     (tmp_path / "solutions/twice/twice.py").write_text(SOLUTION)
     return make_again(course)
