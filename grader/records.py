@@ -69,6 +69,14 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """A line through points (x, y): a loss as training goes on."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """What happened to one check."""
 
@@ -84,6 +92,7 @@ class CheckResult:
     picture: Picture | None = None
     fault: str | None = None  # what went wrong on the student's side, where something did: `forbidden`, `timeout` ...
     followed: tuple[str, ...] = ()  # right when judged with these parts of the student's own, wrong as they are
+    curves: tuple[Curve, ...] = ()  # drawn whether it passed or not
     seconds: float = 0.0
 
 
@@ -126,6 +135,7 @@ def _check_from_json(data: dict[str, Any]) -> CheckResult:
             "diagnosis": Diagnosis(**diagnosis) if diagnosis else None,
             "picture": _picture(picture) if picture else None,
             "followed": tuple(data["followed"]),
+            "curves": tuple(Curve(c["name"], tuple((x, y) for x, y in c["points"])) for c in data["curves"]),
         }
     )
 

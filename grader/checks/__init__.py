@@ -7,15 +7,17 @@ from grader.checks.faces import same
 from grader.checks.laws import causal, padding_ignored, parameter_count, permutation_equivariant, rows_sum_to_one
 from grader.checks.ranges import sizes
 from grader.checks.sampling import drawn_from
+from grader.checks.training import curve, tiers
 from grader.checks.transplant import redraw, twins
 from grader.checks.unchanged import leaves_unchanged, no_gradient
-from grader.wire.proxy import gradients, lend
+from grader.wire.proxy import gradients, lend, send
 
 __all__ = [
     "Face",
     "causal",
     "check",
     "close",
+    "curve",
     "drawn_from",
     "equal",
     "gradients",
@@ -31,8 +33,10 @@ __all__ = [
     "redraw",
     "rows_sum_to_one",
     "same",
+    "send",
     "several",
     "shaped",
     "sizes",
+    "tiers",
     "twins",
 ]

@@ -24,6 +24,7 @@ class Check:
     hint: str | None
     partial: bool
     hidden: bool | None
+    seconds: float | None  # that one call may take, where it trains
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ def check(
     hint: str | None = None,
     partial: bool = False,
     hidden: bool | None = None,
+    seconds: float | None = None,
 ) -> Callable[[Declared], Declared]:
     """Declare a test function as a graded check. Its docstring's first line is the title students read.
 
@@ -53,7 +55,8 @@ def check(
     parametrised
     check earns by its worst case, or with `partial` by the share of its cases that passed. Visibility follows from the
     folder: checks beside the handout are public, checks beside the solution hidden; `hidden=False` shows one of
-    those, too.
+    those, too. With 0 points it only tells, and may be skipped. `seconds` of processor time for one call say that it
+    trains: such a check is run once, and not again to explain a failure.
     Raises TypeError or ValueError on import when the declaration cannot be right.
     """
     needed = (needs,) if callable(needs) else tuple(needs)
@@ -64,13 +67,14 @@ def check(
             raise TypeError(f"check {function.__name__} needs a docstring: its first line is the title students read")
         if not function.__name__.startswith("test_"):
             raise TypeError(f"check {function.__name__} must be named test_...")
-        if not points > 0:
-            raise ValueError(f"check {function.__name__} is worth {points} points; a graded check is worth more than 0")
+        if not points >= 0:
+            raise ValueError(f"check {function.__name__} is worth {points} points; a check takes none away")
         undeclared = [need.__name__ for need in needed if not hasattr(need, CHECK)]
         if undeclared:
             raise TypeError(f"check {function.__name__} needs {undeclared[0]}, which is not a check")
         ids = tuple(getattr(need, CHECK).id for need in needed)
-        record = Check(function.__name__.removeprefix("test_"), title, float(points), ids, hint, partial, hidden)
+        name = function.__name__.removeprefix("test_")
+        record = Check(name, title, float(points), ids, hint, partial, hidden, seconds)
         setattr(function, CHECK, record)
         return function
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -47,6 +47,8 @@ class Evidence:
     """Grows while one check runs."""
 
     compared: int = 0
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # by name: points (x, y)
+    watch: Callable[[str], None] | None = None  # is told the newest point of a curve
 
 
 _current: ContextVar[Evidence | None] = ContextVar("evidence", default=None)
@@ -70,9 +72,9 @@ def is_trying() -> bool:
 
 
 @contextmanager
-def gathering() -> Iterator[Evidence]:
-    """Count the comparisons made inside."""
-    evidence = Evidence()
+def gathering(watch: Callable[[str], None] | None = None) -> Iterator[Evidence]:
+    """Count the comparisons made inside, and keep the curves."""
+    evidence = Evidence(watch=watch)
     token = _current.set(evidence)
     try:
         yield evidence
@@ -80,8 +82,11 @@ def gathering() -> Iterator[Evidence]:
         _current.reset(token)
 
 
+def current() -> Evidence:
+    """The evidence of the check that runs; outside of one nobody sees it."""
+    return _current.get() or Evidence()
+
+
 def compared() -> None:
     """Say that something of the student's was really compared."""
-    evidence = _current.get()
-    if evidence is not None:
-        evidence.compared += 1
+    current().compared += 1

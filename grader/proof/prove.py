@@ -21,6 +21,7 @@ from grader.records import CheckResult
 from grader.run.local import known_mistakes, overlay, run_trusted
 
 _VARIANT_SEEDS, _MISTAKE_SEEDS = 20, 3  # at most; fewer when fewer are asked for
+_TRAININGS = 3  # seeds with which the solution is trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +101,18 @@ def _place(assignment: Assignment, path: Path) -> str:
     return str(path.relative_to(assignment.root))
 
 
-def _programs(assignment: Assignment, known: list[Mistake], made: list[Mutant], seeds: int) -> list[Program]:
+def _programs(assignment: Assignment, mistakes: list[Mistake], made: list[Mutant], seeds: int) -> list[Program]:
     """The longest first."""
     few, fewer = range(min(seeds, _VARIANT_SEEDS)), range(min(seeds, _MISTAKE_SEEDS))
     return [
-        Program("solution", partial(run_trusted, assignment, assignment.solution), range(seeds)),
+        Program("solution", partial(run_trusted, assignment, assignment.solution), range(seeds), trainings=_TRAININGS),
         *(Program(f"variant {path.name}", partial(run_trusted, assignment, path), few) for path in assignment.variants),
-        *(Program(f"mistake {mistake.id}", partial(_laid, assignment, mistake), fewer) for mistake in known),
+        *(
+            Program(f"mistake {known.id}", partial(_laid, assignment, known), fewer, trains=known.caught_by)
+            for known in mistakes
+        ),
         Program("skeleton", partial(run_trusted, assignment, assignment.skeleton)),
-        *(Program(mutant.id, partial(_mutated, assignment, mutant), brief=True) for mutant in made),
+        *(Program(mutant.id, partial(_mutated, assignment, mutant), brief=True, trains=()) for mutant in made),
     ]
 
 
@@ -125,9 +129,8 @@ def _mutated(assignment: Assignment, mutant: Mutant) -> dict[str, object]:
 
 def _killed(trial: Trial, checks: tuple[CheckResult, ...]) -> bool:
     """Whether it loses points, or does not come to an end."""
-    marks = trial.marks.get(0, {})
-    full = all(check.id in marks and marks[check.id].points > check.max_points - 1e-9 for check in checks)
-    return bool(trial.trouble) or not full
+    marks, most = trial.marks.get(0, {}), {check.id: check.max_points for check in checks}
+    return bool(trial.trouble) or any(mark.points < most[check] - 1e-9 for check, mark in marks.items())
 
 
 def _why(mutant: Mutant, explained: list[Explanation]) -> str | None:

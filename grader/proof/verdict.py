@@ -127,7 +127,7 @@ def unused(checks: Checks, rows: Sequence[Row]) -> list[Problem]:
             advice,
         )
         for check in checks
-        if not {row.cells[check.id] for row in rows} & {Cell.CAUGHT, Cell.STRAY, Cell.FLAKY}
+        if check.max_points and not {row.cells[check.id] for row in rows} & {Cell.CAUGHT, Cell.STRAY, Cell.FLAKY}
     ]
 
 
@@ -177,7 +177,7 @@ def _cell(marks: Mapping[int, Mark], expected: bool) -> Cell:
 
 
 def _marks(trial: Trial, check: str) -> dict[int, Mark]:
-    return {seed: run[check] for seed, run in trial.marks.items()}
+    return {seed: run[check] for seed, run in trial.marks.items() if check in run}
 
 
 def _those(cells: Mapping[str, Cell], wanted: Cell) -> list[str]:

@@ -13,6 +13,7 @@ from grader.report.machine import grades_csv, junit_xml, results_json
 from grader.report.markup import fenced, markdown, prose
 from grader.report.overview import overview
 from grader.report.picture import largest, panels
+from grader.report.plot import line
 from grader.report.shown import Heading, groups, has_score, printed, shown
 from grader.report.words import OUTCOMES, follow_through, headline, number, part_of, whole_percent
 
@@ -67,6 +68,7 @@ def _pages() -> Environment:
         "follow_through": follow_through,
         "panels": panels,
         "largest": largest,
+        "line": line,
         "prose": prose,
     }
     made.globals["part_of"] = part_of

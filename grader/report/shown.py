@@ -78,6 +78,7 @@ def _check(check: CheckResult) -> CheckResult:
         hint=None if passed else _prose(check.hint),
         diagnosis=None if passed else _diagnosis(check.diagnosis),
         picture=None if hidden or passed else _picture(check.picture),
+        curves=() if hidden else tuple(replace(c, name=clean(c.name, NAME)) for c in check.curves if c.points),
         followed=tuple(clean(name, NAME) for name in check.followed),
     )
 

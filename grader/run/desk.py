@@ -9,7 +9,7 @@ from grader.assignment import Assignment
 from grader.errors import UsageError
 from grader.intake.collect import Entry, read
 from grader.run.local import LocalPort, ReferencePort, run_trusted
-from grader.run.marker import staged
+from grader.run.marker import staged, watching
 from grader.run.plugin import Checks
 from grader.run.student import StudentPort
 from grader.run.tensors import fixed_tensors
@@ -33,10 +33,12 @@ class Desk(ExitStack):
                 f"{assignment.solution}: running the checks needs the solution; students use `grader check`"
             )
         checks = Checks(assignment, ReferencePort(assignment))
+        checks.watch = watching(assignment.name)
         if submission is None:
             checks.begin(LocalPort(run_trusted(assignment, assignment.solution), as_student=True))
         else:
-            checks.begin(self._load(submission))
+            checks.begin(port := self._load(submission))
+            checks.before_check = lambda check, _: port.begin_check(check, "public")  # an author sees all
         return [checks, fixed_tensors(assignment)]
 
     def _load(self, submission: Path) -> StudentPort:

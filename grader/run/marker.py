@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import time
@@ -13,7 +14,7 @@ from typing import NoReturn
 from grader.assignment import Assignment
 from grader.errors import Fault, StudentError
 from grader.intake.collect import Bundle, stage
-from grader.records import CheckResult, Outcome, Result, Status, Visibility
+from grader.records import CheckResult, Outcome, Result, Status
 from grader.run.blame import missing
 from grader.run.plugin import Checks
 from grader.run.student import StudentPort
@@ -24,6 +25,7 @@ from grader.text import clean
 
 _MEMORY = 2 << 30  # bytes a marker may take for what the student's code returned; the largest answer has 256 MiB
 _PATIENCE, _AGAIN = 30.0, 1.0  # seconds a marker may take over its submission's own; and then each check
+_EVERY = 2.0  # seconds between two lines about one training
 # How a failure while loading is called in the results; any other one is `invalid`.
 _STATUS = {
     Fault.TIMEOUT: Status.TIMEOUT,
@@ -103,7 +105,8 @@ def mark(
         port.load()
         if not any(name in port.names for name in assignment.names):
             raise missing(assignment.names, port.names)
-        checks.before_check = _output_guard(port)
+        checks.before_check = port.begin_check
+        checks.watch = watching(blank.submission)
         run_checks()
         results = checks.results()
     except StudentError as error:
@@ -146,11 +149,14 @@ def _output(port: StudentPort) -> str:
     return clean(port.output, 2 * port.output_limit, lines=True)
 
 
-def _output_guard(port: StudentPort) -> Callable[[Visibility], None]:
-    """From the first hidden check on nothing that is printed is kept: it could show a hidden input."""
+def watching(name: str) -> Callable[[str], None]:
+    """Tells on standard error how training goes, at most every two seconds, in one write: others write there, too."""
+    last = time.monotonic()
 
-    def before(visibility: Visibility) -> None:
-        if visibility == "hidden":
-            port.mute()
+    def watch(words: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > _EVERY:
+            last = time.monotonic()
+            os.write(2, f"  {clean(name, 60)}: {clean(words, 100)}\n".encode(errors="replace"))
 
-    return before
+    return watch

@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import random
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import replace
 
 import pytest
@@ -18,12 +18,12 @@ import torch
 
 from grader.assignment import Assignment
 from grader.checks.declare import CHECK, Check
-from grader.checks.evidence import CheckError, CheckFailed, gathering
-from grader.errors import GraderError, StudentError
-from grader.records import CheckResult, Outcome, Visibility
+from grader.checks.evidence import Evidence, gathering
+from grader.errors import GraderError
+from grader.records import CheckResult, Curve, Outcome, Visibility
 from grader.run.explain import Explainer, Failure
 from grader.run.local import ReferencePort
-from grader.run.score import Case, fold
+from grader.run.score import Case, case_of, fold
 from grader.run.trace import SeededPort, TracedPort, numbers_in, subjects_of
 from grader.text import clean
 from grader.wire.proxy import Remote, root
@@ -53,7 +53,9 @@ class Checks:
         self.seed = seed
         self._recorded = recorded  # the reference is a recording: made of checks that hold for it
         self._reporting = reporting  # whether pytest is to show failures; a batch reads `results` instead
-        self.before_check: Callable[[Visibility], None] = lambda _: None
+        self.before_check: Callable[[Check, Visibility], None] = lambda *_: None
+        self.watch: Callable[[str], None] | None = None  # is told how training goes
+        self.left_out: Collection[str] = ()  # checks that are not run
         self._cases: dict[str, list[Case]] = {}
         self._failures: dict[tuple[str, int], Failure] = {}  # by check and number of the case
         self._subjects: dict[str, frozenset[str]] = {}  # by check: the names it asks for
@@ -133,15 +135,16 @@ class Checks:
         """Seed both sides. A fixture of the check file's own may call the student's code here already."""
         if not isinstance(item, pytest.Function) or not hasattr(item.function, CHECK):
             return (yield)
-        if (unmet := self._unmet(item)) is not None:
+        unmet = self._unmet(item)
+        if unmet is not None or declared(item).id in self.left_out:
             self._record(item, Case(Outcome.SKIPPED, f"not run: first “{unmet}” has to pass"))
             pytest.skip(f"needs {unmet}")
-        self.before_check(self.visibility(item))
+        self.before_check(declared(item), self.visibility(item))
         self._reseed(item, self.student, self.reference)
         try:
             return (yield)
         except Exception as error:
-            self._record(item, self._case(item, None, error))
+            self._record(item, case_of(error, lambda: self._holds_for_reference(item, None)))
             raise
 
     @pytest.hookimpl(wrapper=True)
@@ -151,25 +154,33 @@ class Checks:
             return (yield)
         started = time.monotonic()
         again = self._again(item)
-        with gathering() as evidence:
+        with gathering(self.watch) as evidence:
             try:
                 outcome = yield
                 if not evidence.compared and not self._reporting:  # an author's pytest does not count plain asserts
                     raise GraderError(f"test_{declared(item).id} compared nothing")
             except BaseException as error:
-                answers, asked = self.student.exchanges, self.reference.exchanges
-                case = self._case(item, again, error)
-                self._record(item, case, time.monotonic() - started)
-                small = sum(numbers_in(exchange.answer) for exchange in answers) <= _MOST_NUMBERS
-                if again and small and case.outcome is Outcome.FAILED and isinstance(error, Exception):
-                    check, public = declared(item), self.visibility(item) == "public"
-                    place = check.id, len(self._cases[check.id]) - 1
-                    self._failures[place] = Failure(check, error, again, answers, asked, public)
+                self._failed(item, again, error, evidence, time.monotonic() - started)
                 if self._reporting or not isinstance(error, Exception):
                     raise
                 return None
-        self._record(item, Case(Outcome.PASSED), time.monotonic() - started)
+        self._record(item, Case(Outcome.PASSED, curves=_drawn(evidence)), time.monotonic() - started)
         return outcome
+
+    def _failed(
+        self, item: pytest.Function, again: Again | None, error: BaseException, evidence: Evidence, seconds: float
+    ) -> None:
+        check, answers, asked = declared(item), self.student.exchanges, self.reference.exchanges
+        if isinstance(error, pytest.skip.Exception) and not check.points:
+            self._record(item, Case(Outcome.SKIPPED, f"not run: {clean(error.msg, 300)}"))
+            return
+        case = case_of(error, lambda: self._holds_for_reference(item, again))
+        self._record(item, replace(case, curves=_drawn(evidence)), seconds)
+        small = check.seconds is None and sum(numbers_in(exchange.answer) for exchange in answers) <= _MOST_NUMBERS
+        if again and small and case.outcome is Outcome.FAILED and isinstance(error, Exception):
+            place = check.id, len(self._cases[check.id]) - 1
+            public = self.visibility(item) == "public"
+            self._failures[place] = Failure(check, error, again, answers, asked, public)
 
     def _unmet(self, item: pytest.Function) -> str | None:
         titles = {declared(i).id: declared(i).title for i in self._items}
@@ -216,20 +227,6 @@ class Checks:
         asked = subjects_of(self.student.exchanges)
         self._subjects[declared(item).id] = self._subjects.get(declared(item).id, frozenset()) | asked
 
-    def _case(self, item: pytest.Function, again: Again | None, error: BaseException) -> Case:
-        match error:
-            case CheckFailed():
-                return Case(Outcome.FAILED, error.message, error.picture, earned=error.earned)
-            case StudentError():
-                return Case(Outcome.FAILED, error.message, fault=error.fault)
-            case AssertionError():
-                return Case(Outcome.FAILED, _said(error))
-            case Exception() if _may_be_theirs(error) and self._holds_for_reference(item, again):
-                # The check's own code stumbled over what the student's code returned, and does not over the
-                # reference's.
-                return Case(Outcome.FAILED, f"what your code returned cannot be used as asked: {clean(error, 200)}")
-        return Case(Outcome.ERROR, f"the grader's own fault in this check: {type(error).__name__}: {clean(error, 300)}")
-
     def _holds_for_reference(self, item: pytest.Function, again: Again | None) -> bool:
         if self._recorded or again is None:
             return self._recorded or "student" in item.fixturenames  # a fixture stumbled, not so for the solution
@@ -257,6 +254,10 @@ class Checks:
         self._failures = {}
 
 
+def _drawn(evidence: Evidence) -> tuple[Curve, ...]:
+    return tuple(Curve(name, tuple(points)) for name, points in evidence.curves.items())
+
+
 def _copy(value: object) -> object:
     return value.clone() if isinstance(value, torch.Tensor) else value
 
@@ -265,16 +266,3 @@ def declared(item: pytest.Item) -> Check:
     """The record that @check attached."""
     record: Check = getattr(item.function, CHECK)  # type: ignore[attr-defined]
     return record
-
-
-def _may_be_theirs(error: Exception) -> bool:
-    """Whether values of the student's may have caused an error that does not say so itself."""
-    return isinstance(error, CheckError) or not isinstance(error, GraderError)
-
-
-def _said(error: AssertionError) -> str:
-    """The sentence an author wrote behind an assert; pytest's account of the values stays with the author."""
-    text = str(error)
-    if text.startswith("assert ") or not text:
-        return "what this check asks for does not hold"
-    return clean(text.partition("\nassert ")[0], 600)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from grader.checks.declare import Check
-from grader.errors import Fault
-from grader.records import CheckResult, Diagnosis, Outcome, Picture, Visibility
+from grader.checks.evidence import CheckError, CheckFailed
+from grader.errors import Fault, GraderError, StudentError
+from grader.records import CheckResult, Curve, Diagnosis, Outcome, Picture, Visibility
+from grader.text import clean
 
 # worst first: what a check with several cases comes to when it is not marked `partial`
 _ORDER = (Outcome.ERROR, Outcome.FAILED, Outcome.SKIPPED, Outcome.PASSED)
@@ -27,6 +29,30 @@ class Case:
     earned: float = 0.0  # the share that a failed case earns all the same, where the check is `partial`
     followed: tuple[str, ...] = ()  # it passed with these earlier parts of the student's own in the solution's place
     diagnosis: Diagnosis | None = None
+    curves: tuple[Curve, ...] = ()
+
+
+def case_of(error: BaseException, is_theirs: Callable[[], bool]) -> Case:
+    """What an exception out of a check says. `is_theirs`: whether the check's own code holds for the solution."""
+    match error:
+        case CheckFailed():
+            return Case(Outcome.FAILED, error.message, error.picture, earned=error.earned)
+        case StudentError():
+            return Case(Outcome.FAILED, error.message, fault=error.fault)
+        case AssertionError():
+            return Case(Outcome.FAILED, _said(error))
+        case Exception() if (isinstance(error, CheckError) or not isinstance(error, GraderError)) and is_theirs():
+            # The check's own code stumbled over what the student's code returned, and does not over the reference's.
+            return Case(Outcome.FAILED, f"what your code returned cannot be used as asked: {clean(error, 200)}")
+    return Case(Outcome.ERROR, f"the grader's own fault in this check: {type(error).__name__}: {clean(error, 300)}")
+
+
+def _said(error: AssertionError) -> str:
+    """The sentence an author wrote behind an assert; pytest's account of the values stays with the author."""
+    text = str(error)
+    if text.startswith("assert ") or not text:
+        return "what this check asks for does not hold"
+    return clean(text.partition("\nassert ")[0], 600)
 
 
 def fold(check: Check, visibility: Visibility, cases: Sequence[Case]) -> CheckResult:
@@ -58,6 +84,7 @@ def fold(check: Check, visibility: Visibility, cases: Sequence[Case]) -> CheckRe
         diagnosis=next((case.diagnosis for case in cases if case.diagnosis), None),
         followed=tuple(sorted({name for case in cases for name in case.followed})),
         fault=worst.fault,
+        curves=tuple(curve for case in cases for curve in case.curves),
         picture=worst.picture if failed and visibility == "public" else None,
         seconds=round(sum(case.seconds for case in cases), 3),
     )

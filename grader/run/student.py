@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any, cast
 
 from grader.assignment import Assignment
+from grader.checks.declare import Check
 from grader.checks.evidence import is_trying
 from grader.errors import Fault, GraderError, StudentError
+from grader.records import Visibility
 from grader.run.blame import died, missing, no_answer, their_error, worked_too_long
 from grader.sandbox.folders import Folders
 from grader.sandbox.launch import Ending, Life, Warm
@@ -38,6 +40,7 @@ class StudentPort:
         self._limits = limits
         self._life: Life | None = None
         self._deadline = time.monotonic() + limits.total_seconds
+        self._call_seconds = limits.call_seconds
         self._cpu = 0.0
         self._starts = 0
         self._strikes: Counter[str] = Counter()
@@ -87,6 +90,12 @@ class StudentPort:
         self.lent.clear()
         self._lent_calls = 0
 
+    def begin_check(self, check: Check, visibility: Visibility) -> None:
+        """From the first hidden check on nothing that is printed is kept: it could show a hidden input."""
+        self._call_seconds = check.seconds or self._limits.call_seconds
+        if visibility == "hidden":
+            self.mute()
+
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Ask the student's code. A process that a former check ended is started again first."""
         self._require(fields)
@@ -100,7 +109,7 @@ class StudentPort:
             words = f"`{clean(name, 60)}` was stopped {_STRIKES} times for taking too long and is not tried again"
             raise StudentError(Fault.TIMEOUT, words)
         try:
-            return self._ask(op, {**fields, "seed": self._seed, "drop": drop}, self._limits.call_seconds)
+            return self._ask(op, {**fields, "seed": self._seed, "drop": drop}, self._call_seconds)
         except StudentError as error:
             self._strikes[name] += error.fault is Fault.TIMEOUT
             raise

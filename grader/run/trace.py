@@ -17,7 +17,7 @@ from grader.wire.values import Handle
 # Two right float32 computations differ by far less, two different mistakes by far more.
 _NEAR = 3e-5
 _PULLED = {"output", "inputs", "parameters"}  # what a question for gradients is answered
-_SILENT = ("build", "load", "lend")  # acts that answer nothing of what the student's code computes
+_SILENT = ("build", "load", "lend", "send")  # acts that answer nothing of what the student's code computes
 
 
 class SeededPort(Port, Protocol):

@@ -59,7 +59,7 @@ class Raised:
 
 class Host:
     """Objects by number, names by path, and the acts that can be asked for: call, get, vjp, build, layout, load,
-    lend.
+    lend, send.
     """
 
     def __init__(self, namespace: Mapping[str, object], borrow: Borrow | None = None) -> None:
@@ -104,6 +104,8 @@ class Host:
                 return None
             case "lend":
                 return self._keep(Borrowed(partial(self._call_lent, fields["number"]), fields["attributes"]))
+            case "send":
+                return self._keep(_run_source(fields["source"], fields["name"]))
         raise ValueError(f"unknown act {op!r}")
 
     def _resolve(self, target: Handle | None, path: Sequence[str]) -> Any:
@@ -231,6 +233,13 @@ class Borrowed(nn.Module):
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             return value * self.one.to(value.dtype)
         return type(value)(self._followed(item) for item in value) if isinstance(value, (tuple, list)) else value
+
+
+def _run_source(source: str, name: str) -> object:
+    """What `source`, a function of the checks, defines under `name`: it knows torch, and what it imports itself."""
+    names: dict[str, object] = {"torch": torch}
+    exec(compile(source, "<checks>", "exec", dont_inherit=True), names)
+    return names[name]
 
 
 def _several(value: Any) -> Sequence[Any]:

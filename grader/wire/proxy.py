@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import dis
+import inspect
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import CodeType
 from typing import Any, Protocol, cast
 
 import torch
@@ -135,6 +140,26 @@ def lend(side: Remote, function: Callable[..., object], **attributes: object) ->
     port = side._port
     port.lent.append(lambda call: function(*side._in(call[0]), **side._in(call[1])))
     return cast("Remote", side._in(port.request("lend", {"number": len(port.lent) - 1, "attributes": attributes})))
+
+
+def send(side: Remote, function: Callable[..., object]) -> Remote:
+    """`function` of the check file, to be called on the other side: a training loop of ours beside their module.
+
+    Its source crosses and is defined there: it may use its arguments, `torch`, builtins and what it imports itself.
+    Student code can read it, so it holds no answers. Raises TypeError when it uses anything else of its file.
+    """
+    foreign = _globals_of(function.__code__) - {"torch", *vars(builtins)} | set(function.__code__.co_freevars)
+    if foreign:
+        words = f"`{min(foreign)}` is not there: give it as an argument, or import it inside"
+        raise TypeError(f"{function.__name__} is to run on the other side, where {words}")
+    source = f"from __future__ import annotations\n{textwrap.dedent(inspect.getsource(function))}"
+    return cast("Remote", side._in(side._port.request("send", {"source": source, "name": function.__name__})))
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    """The names of its file that a function uses, and those that the functions inside it use."""
+    own = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return own.union(*(_globals_of(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
 
 
 def answer_lent(port: Port, number: object, arguments: object) -> object:
