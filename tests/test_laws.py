@@ -197,6 +197,39 @@ def test_parameters_that_train_are_counted_once() -> None:
     assert message(parameter_count, student.Tied(), 49) == "the module has 28 trainable parameters; 49 are expected"
 
 
+class Wide(nn.Module):
+    """Has 8 layers of a name that is hard to read, and one bias less than Narrow."""
+
+    def __init__(self, width: int = 3) -> None:
+        super().__init__()
+        self.add_module("q\u202e`", nn.Linear(2, width))
+        self.layers = nn.ModuleList([nn.Linear(width, n, bias=n > 1) for n in range(1, 9)])
+
+
+class Narrow(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Linear(2, 3)
+        self.layers = nn.ModuleList([nn.Linear(3, n) for n in range(1, 9)])
+
+
+def test_a_wrong_count_says_in_which_shapes() -> None:
+    student, reference = (root(LocalPort({"Wide": Wide, "Narrow": Narrow})) for _ in range(2))
+    parameter_count(student.Narrow(), reference.Narrow())
+    words = message(parameter_count, student.Wide(), reference.Narrow())
+    assert words == (
+        "the module has 152 trainable parameters; 153 are expected. Where the two differ, by shape:\n"
+        "(1,): you have none, expected 1 (`layers.0.bias`, 1 numbers)"
+    )
+    first, *lines, last = message(parameter_count, student.Wide(4), reference.Narrow()).split("\n")
+    assert first.startswith("the module has 191 trainable parameters; 153 are expected.")
+    assert lines[0] == "(8, 4): you have 1 (`layers.7.weight`, 32 numbers), expected none;"
+    assert len(lines) == 7
+    assert last == "and 14 shapes more"
+    few = message(parameter_count, student.Wide(5), reference.Wide())
+    assert not any(ord(c) == 0x202E for c in few)
+
+
 NO_ROWS = [None, 3, [3], [{"shape": "ab"}], [{"shape": (1,), "name": "a"}], {"a": 1}, Handle(1, "list")]
 
 

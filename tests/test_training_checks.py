@@ -83,7 +83,7 @@ def test_extra(student):
     """An extra."""
     pytest.skip("needs the package nothing")
 '''
-SLOW = SOLUTION.replace("return self.slope", "sum(range(40_000)); return self.slope")
+SLOW = SOLUTION.replace("return self.slope", "sum(range(120_000)); return self.slope")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_training_is_graded_by_levels_and_drawn(course: Course) -> None:
 def test_a_check_that_trains_has_its_own_time(course: Course) -> None:
     result = course.grade_one(SLOW)  # more than the time of a usual call
     assert by_id(result)["learns"].status is Outcome.PASSED, by_id(result)["learns"].message
-    stuck = SOLUTION.replace("return self.slope", "[0 for _ in iter(int, 1)]; return self.slope")
+    stuck = SOLUTION.replace("return self.slope", "sum(0 for _ in iter(int, 1)); return self.slope")
     result = course.grade_one(stuck)
     assert "longer than 5 seconds" in (by_id(result)["learns"].message or "")
     assert result.status == "graded"

@@ -6,6 +6,7 @@ A law about a function takes the student's own, or a lambda around it that picks
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from grader.checks.compare import STEPS, kind
 from grader.checks.evidence import CheckError, CheckFailed, compared
 from grader.checks.tolerance import difference, taken
 from grader.errors import Fault, StudentError
+from grader.text import clean
 from grader.wire.proxy import Remote
 
 
@@ -112,22 +114,67 @@ def rows_sum_to_one(weights: Any, dim: int = -1, *, what: str = "the weights") -
         raise CheckFailed(f"{what}{where} sum to {sums[wrong][0].item():.6g} along dimension {dim}, not to 1")
 
 
-def parameter_count(module: Remote, expected: int) -> None:
-    """Pass when a module says that it has `expected` trainable parameters, shared ones counted once.
+def parameter_count(module: Remote, expected: int | Remote) -> None:
+    """Pass when a module says that it has as many trainable parameters as `expected`, shared ones counted once.
 
-    It is what the student's side says of itself, so it proves nothing on its own. Raises CheckFailed.
+    `expected` is a number, or the reference's module: then a failure lists the shapes in which the two differ. The
+    count is what the student's side says of itself, so it proves nothing on its own. Raises CheckFailed.
     """
+    wanted = expected if isinstance(expected, int) else _trainable(expected)
+    found = _trainable(module)
+    compared()
+    total = wanted if isinstance(wanted, int) else _numbers(wanted)
+    if _numbers(found) == total:
+        return
+    words = f"the module has {_numbers(found):,} trainable parameters; {total:,} are expected"
+    if not isinstance(wanted, int):
+        words += f". Where the two differ, by shape:\n{_by_shape(found, wanted)}"
+    raise CheckFailed(words)
+
+
+_Shapes = dict[str, tuple[int, ...]]  # of parameters, by name
+_MOST_LINES = 7  # shapes that are listed
+
+
+def _trainable(module: Remote) -> _Shapes:
+    """Of each parameter that trains, under the first of its names."""
     rows = module._ask("layout")
     try:
         if type(rows) is not list or not all(type(row) is dict and type(row["shape"]) is tuple for row in rows):
             raise TypeError
         own = [row for row in rows if row["shared_with"] == row["name"] and row["trainable"] is True]
-        counts = [math.prod(int(size) for size in row["shape"]) for row in own]
+        return {str(row["name"]): tuple(int(size) for size in row["shape"]) for row in own}
     except (TypeError, KeyError, ValueError):
         raise StudentError(Fault.WIRE, "your module's layers could not be listed") from None
-    compared()
-    if (found := sum(counts)) != expected:
-        raise CheckFailed(f"the module has {found:,} trainable parameters; {expected:,} are expected")
+
+
+def _numbers(shapes: _Shapes) -> int:
+    return sum(map(math.prod, shapes.values()))
+
+
+def _by_shape(found: _Shapes, wanted: _Shapes) -> str:
+    """The shapes that one side has more often, a line each, the largest difference first."""
+    counts, expected = Counter(found.values()), Counter(wanted.values())
+    apart = [shape for shape in {**counts, **expected} if counts[shape] != expected[shape]]
+    apart.sort(key=lambda shape: abs(counts[shape] - expected[shape]) * math.prod(shape), reverse=True)
+    lines = [
+        f"{shape}: you have {_so_many(shape, found, wanted)}, expected {_so_many(shape, wanted, found)}"
+        for shape in apart[:_MOST_LINES]
+    ]
+    more = len(apart) - len(lines)
+    return ";\n".join([*lines, f"and {more} shapes more"] if more else lines)  # reports may put all on one line
+
+
+def _so_many(shape: tuple[int, ...], side: _Shapes, other: _Shapes) -> str:
+    """How many parameters of a side have this shape, with a name, one that the other side does not know if it can be,
+    and how many numbers they hold together.
+    """
+    names = [name for name, its in side.items() if its == shape]
+    if not names:
+        return "none"
+    name = next((name for name in names if other.get(name) != shape), names[0])
+    such_as = "such as " if len(names) > 1 else ""
+    return f"{len(names)} ({such_as}`{clean(name, 60)}`, {len(names) * math.prod(shape):,} numbers)"
 
 
 def _tensor(value: Any, what: str) -> torch.Tensor:
