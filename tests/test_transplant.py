@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.checks import close, gradients, redraw, twins
+from grader.checks import close, gradients, redraw, same, twins
 from grader.checks.evidence import CheckError, CheckFailed
 from grader.checks.transplant import Twin
 from grader.errors import Fault, StudentError
@@ -27,6 +27,7 @@ class CountingPort(LocalPort):
         super().__init__({"Module": cls}, as_student=as_student)
         self.specimens = tuple((cls.__name__, LocalPort({"Module": cls}, as_student=True)) for cls in specimens)
         self.asked: list[str] = []
+        self.doubted: dict[str, str] = {}
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         self.asked.append(op)
@@ -49,6 +50,13 @@ def tries(side: Remote) -> int:
 def told(twin: Remote) -> str:
     assert isinstance(twin, Twin)
     return twin._plan.told()
+
+
+def doubted(student: Any, reference: Any, *args: Any, probe: Any) -> str:
+    """Filled in the likeliest way, and why that is not sure."""
+    port = CountingPort(student, as_student=True)
+    twins(root(port).Module, reference, *args, probe=probe)
+    return port.doubted["Module"]
 
 
 def refused(student: Any, reference: Any, *args: Any, probe: Any) -> str:
@@ -122,6 +130,27 @@ def test_other_modules(reference: Any, cls: Any, args: tuple[Any, ...], x: Tenso
     assert tries(student) < 20
 
 
+class OnlyEncodes(m.Attention):
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def encode(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+class NamelessEncodes(m.Nameless):
+    forward = OnlyEncodes.forward
+
+    def encode(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+def test_a_probe_may_ask_another_method() -> None:
+    x = torch.randn(2, 3, 8)
+    mine, its = twins(theirs(NamelessEncodes), ours(OnlyEncodes), 8, 2, probe=lambda module: module.encode(x))
+    close(mine.encode(x), its.encode(x))
+
+
 @pytest.mark.parametrize("cls", [m.Attention, m.Renamed, m.Heads, m.Matrices, m.HeadTensors, m.FusedByHead])
 @pytest.mark.parametrize("fused", [m.Fused, m.LikeGPT2])
 def test_what_the_reference_has_in_one(fused: Any, cls: Any) -> None:
@@ -184,7 +213,7 @@ def test_between_two_layouts_that_are_both_near_nothing_is_guessed() -> None:
             self.x, self.y = nn.Linear(C, C), nn.Linear(C, C)
             self.__dict__["a"], self.__dict__["b"] = self.x, self.y
 
-    assert "none your module computes" in refused(Renamed, ours(Sum), 5, probe=(torch.randn(2, 5),))
+    assert "none your module computes" in doubted(Renamed, ours(Sum), 5, probe=(torch.randn(2, 5),))
 
 
 def test_a_bias_that_makes_no_difference_has_no_gradient() -> None:
@@ -289,10 +318,10 @@ def test_names_alone_decide_where_no_mistake_is_known() -> None:
         assert tries(student) <= 42
 
 
-def test_what_could_be_filled_in_several_ways_is_not_guessed() -> None:
+def test_what_could_be_filled_in_several_ways_is_doubted() -> None:
     x = torch.randn(2, 5, 12)
     for cls in (m.UnscaledAndFused, m.UnscaledAndNameless):
-        words = refused(cls, ours(m.Attention), 12, 3, probe=(x,))
+        words = doubted(cls, ours(m.Attention), 12, 3, probe=(x,))
         assert "ways of giving them the reference's weights (one is `" in words
         assert "and with none your module computes what is asked" in words
         assert "expected are q.weight (12, 12)" in words
@@ -350,7 +379,7 @@ class Noisy(m.Recurrent):
 
 
 def test_every_draw_of_weights_counts() -> None:
-    assert "none your module computes" in refused(
+    assert "none your module computes" in doubted(
         RemembersAndNameless, ours(m.Attention), 12, 3, probe=(torch.randn(2, 5, 12),)
     )
 
@@ -422,8 +451,9 @@ def test_a_bias_left_out_or_added_is_told() -> None:
         words = refused(without_bias(name), ours(m.Attention), 12, 3, probe=(x,))
         assert words.startswith(f"your `{name}` has no bias; the assignment asks for one. Your layers are ")
     assert refused(NoBiasAtAll, ours(m.Attention), 12, 3, probe=(x,)).startswith("your `c_attn` has no bias;")
-    words = refused(HeadWithBias, ours(m.Transformer), 7, 8, 2, 2, probe=(IDS,))
-    assert words.startswith("your `lm_head` has a bias; the assignment asks for none.")
+    student, right = twins(theirs(HeadWithBias), ours(m.Transformer), 7, 8, 2, 2, probe=(IDS,))
+    assert "`lm_head.bias` with zeros: the assignment asks for no bias there" in told(student)
+    same(student, right, IDS)
 
 
 def test_what_is_missing_or_too_much_is_told() -> None:

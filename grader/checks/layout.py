@@ -119,11 +119,26 @@ class Plan:
     layout: Callable[[dict[str, torch.Tensor]], Weights] | None = None  # the instructor's own
 
     def fill(self, weights: Weights, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """The student's parameters by name; numbers from `generator` for those that the reference does not have."""
+        """The student's parameters by name. What the reference does not have gets numbers from `generator`, or zeros
+        where it is the bias of a layer that is filled.
+        """
         if self.layout is not None:
             return dict(self.layout(dict(weights)))
         filled = {name: value for filling in self.fillings for name, value in filling.fill(weights)}
-        return filled | {name: torch.randn(shape, generator=generator) for name, shape in self.unfilled.items()}
+        added = self.added
+        more = {name: torch.randn(shape, generator=generator) for name, shape in self.unfilled.items()}
+        return filled | {name: torch.zeros_like(value) if name in added else value for name, value in more.items()}
+
+    @property
+    def added(self) -> set[str]:
+        """The biases of layers that the reference has without one."""
+        names = {name for name in self.unfilled if name.endswith(".bias")}
+        return {name for name in names if f"{name.removesuffix('bias')}weight" not in self.unfilled}
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything of the reference's went somewhere, and nothing of theirs was left but a bias."""
+        return not self.left_out and self.added == set(self.unfilled)
 
     def recover(self, gradients: Gradients, weights: Weights) -> Gradients:
         """The student's gradients as those of the reference's parameters: added up where one fills several, zero for
@@ -147,8 +162,10 @@ class Plan:
     @property
     def plain(self) -> bool:
         """Whether every layer is filled with the one of its name: nothing to tell."""
-        return self.layout is None and all(
-            filling.is_plain or "bias" in filling.targets[0] for filling in self.fillings
+        return (
+            self.layout is None
+            and not self.unfilled
+            and all(filling.is_plain or "bias" in filling.targets[0] for filling in self.fillings)
         )
 
     def told(self) -> str:
@@ -156,4 +173,5 @@ class Plan:
         if self.layout is not None:
             return "every layer as one of the assignment's own layouts says"
         told = [filling.told() for filling in self.fillings if not (filling.is_plain or "bias" in filling.targets[0])]
+        told += [f"`{name}` with zeros: the assignment asks for no bias there" for name in sorted(self.added)]
         return "; ".join(told[:8]) or "every layer with the one of its name"

@@ -13,7 +13,7 @@ import torch
 from grader.checks.evidence import trying
 from grader.checks.layout import Plan
 from grader.checks.places import Weights
-from grader.checks.weights import asked, built, load
+from grader.checks.weights import Probe, answered, asked, built, load
 from grader.errors import GraderError, StudentError
 from grader.wire.proxy import Port, Remote
 
@@ -28,7 +28,7 @@ _answers: WeakKeyDictionary[Port, dict[object, list[list[Any]]]] = WeakKeyDictio
 class Question:
     """A probe, the weights drawn for it and the reference's answers under them; how the modules were constructed."""
 
-    probe: Sequence[object]
+    probe: Probe
     draws: Sequence[Weights]
     expected: Sequence[Any]
     ours: Remote
@@ -74,7 +74,7 @@ def settle(student: Remote, plans: Iterable[Plan], known: object, question: Ques
     def answer(plan: Plan, number: int) -> Any:
         with trying():
             load(student, plan.fill(question.draws[number], question.generator))
-            return student(*question.probe)
+            return answered(student, question.probe)
 
     def holds(plan: Plan, first: Any, answers: Sequence[Any], most: float = EQUAL) -> bool:
         return apart(first, answers[0]) <= most and apart(answer(plan, 1), answers[1]) <= most

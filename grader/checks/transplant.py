@@ -19,7 +19,7 @@ from grader.checks.layout import Gradients, Plan
 from grader.checks.places import Parameter, Weights
 from grader.checks.search import plans
 from grader.checks.settle import EQUAL, Question, apart, settle
-from grader.checks.weights import asked, built, draw, drawn, integers, load
+from grader.checks.weights import Probe, asked, built, draw, drawn, integers, load
 from grader.errors import Fault, StudentError
 from grader.text import clean
 from grader.wire.proxy import Port, Remote
@@ -56,17 +56,18 @@ def twins(
     theirs: Remote,
     ours: Remote,
     *args: object,
-    probe: Sequence[object] = (),
+    probe: Probe = (),
     layouts: Sequence[Layout] = (),
     **kwargs: object,
 ) -> tuple[Remote, Remote]:
     """Construct both modules with the same arguments and give both the same fresh weights; return (student's,
     reference's) in eval mode.
 
-    `probe` are example arguments of the module's forward: the module's answers to them show which of its layers is
-    which. A layout, for an unusual module, gives the student's parameters from the reference's, both by name. An
-    argument that lives on one side is a function of the side: `lambda side: side.torch.nn.Linear(3, 4)`.
-    Raises StudentError (layout) when no plan is safe, CheckError when the probe shows nothing.
+    `probe` are example arguments of the module's forward, or a question to the module, such as
+    `lambda model: model.encode(x)`: the answers show which of its layers is which. A layout, for an unusual module,
+    gives the student's parameters from the reference's, both by name. An argument that lives on one side is a function
+    of the side: `lambda side: side.torch.nn.Linear(3, 4)`.
+    Raises StudentError (layout) when there is no plan, CheckError when the probe shows nothing.
     """
     # The reference answers everything before the student's side is asked, and the same whatever that side is like:
     # its answers can be recorded, and another student's run sees the same weights.
@@ -107,8 +108,13 @@ def _plan(
     else:
         tried = list(islice(proposed, 2))
     plan = plan or _chosen_by_names(tried)
+    no_plan = "" if plan else _no_plan(tried, found, wanted, bool(question.probe))
+    if plan is None and question.probe and tried and tried[0].complete:
+        plan = tried[0]
+        # It is wrong in a way that nobody knows. Its laws can hold all the same, and its other faces be right.
+        getattr(theirs._port, "doubted", {})[".".join(theirs._path)] = no_plan
     if plan is None:
-        raise StudentError(Fault.LAYOUT, _no_plan(tried, found, wanted, bool(question.probe)))
+        raise StudentError(Fault.LAYOUT, no_plan)
     kept[theirs._path] = plan.traits
     if (accounts := getattr(theirs._port, "accounts", None)) is not None and not plan.plain:
         accounts[".".join(theirs._path)] = plan.told()
@@ -139,7 +145,7 @@ def _offered(layouts: Sequence[Layout], found: Sequence[Parameter], weights: Wei
 
 def _chosen_by_names(tried: Sequence[Plan]) -> Plan | None:
     """The likeliest plan where nothing else comes near it, or where there is no other."""
-    if not tried or tried[0].unfilled or tried[0].left_out:
+    if not tried or not tried[0].complete:
         return None
     first, *others = tried
     alone = first.layout is not None or not others or (first.named and others[0].strange > first.strange + _SURE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -13,6 +13,7 @@ from grader.checks.places import Parameter, Weights
 from grader.errors import Fault, GraderError, StudentError
 from grader.wire.proxy import Remote, root
 
+Probe = Sequence[object] | Callable[[Remote], Any]  # arguments of forward, or a question to the module
 _MOST_PARAMETERS, _MOST_NUMBERS = 5_000, 20_000_000  # of a student's module
 
 
@@ -78,10 +79,15 @@ def load(module: Remote, weights: Weights) -> None:
     module._ask("load", weights=dict(weights))
 
 
-def asked(module: Remote, draws: Sequence[Weights], probe: Sequence[object]) -> list[Any]:
+def answered(module: Remote, probe: Probe) -> Any:
+    """The module's answer to the probe."""
+    return probe(module) if callable(probe) else module(*probe)
+
+
+def asked(module: Remote, draws: Sequence[Weights], probe: Probe) -> list[Any]:
     """The module's answers to the probe under each of the draws."""
     answers = []
     for weights in draws:
         load(module, weights)
-        answers.append(module(*probe))
+        answers.append(answered(module, probe))
     return answers

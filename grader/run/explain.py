@@ -48,6 +48,7 @@ class Failure:
     answers: Sequence[Exchange]  # the student's
     asked: Sequence[Exchange]  # of the reference
     public: bool
+    doubted: bool = False  # its module was filled in the likeliest way: numbers of it may be off for that alone
     followed: tuple[str, ...] = ()  # names of the student's earlier parts through which alone it failed
     diagnosis: Diagnosis | None = None
 
@@ -60,7 +61,17 @@ class Failure:
         """
         made = any(e.op == "call" and isinstance(e.answer, Handle) for e in self.answers)
         seeded = not made or any(e.op == "load" for e in self.answers)
-        return seeded and not isinstance(self.error, StudentError) and all(finite(e.answer) for e in self.answers)
+        return (
+            seeded
+            and not self.doubted
+            and not isinstance(self.error, StudentError)
+            and all(finite(e.answer) for e in self.answers)
+        )
+
+    @property
+    def told(self) -> list[object]:
+        """The answers that the check looks at."""
+        return [exchange.answer for exchange in self.answers if exchange.told]
 
     @property
     def subjects(self) -> frozenset[str]:
@@ -93,14 +104,18 @@ class Explainer:
         self._diagnose(left)
 
     def _follows(self, failure: Failure, names: Sequence[str]) -> tuple[str, ...]:
-        """The student's own parts with which the check holds, if it does."""
+        """The student's own parts with which the check holds, or with which the solution itself gives every answer
+        that the student gave; none where neither is so.
+        """
         parts = OwnParts(self.student, self.assignment, names)
         try:
             with gathering() as evidence:
                 failure.run(self.student, LocalPort(parts.namespace))
+            return parts.used() if evidence.compared else ()
         except Exception:
-            return ()
-        return parts.used() if evidence.compared else ()
+            parts = OwnParts(self.student, self.assignment, names)
+        mine = LocalPort(parts.namespace, as_student=True)
+        return parts.used() if self._answers_alike(mine, failure) else ()
 
     def _diagnose(self, failures: Sequence[Failure]) -> None:
         matches: list[list[Ids]] = []
@@ -131,8 +146,7 @@ class Explainer:
     def _search(self, failure: Failure, known: Sequence[Ids]) -> list[Ids]:
         """Single mistakes that give the student's answers; where there is none, pairs of them."""
         fault = failure.error.fault if isinstance(failure.error, StudentError) else Fault.RAISED
-        told = [exchange.answer for exchange in failure.answers if exchange.told]
-        if fault is not Fault.RAISED or not told or not all(map(says_something, told)):
+        if fault is not Fault.RAISED or not failure.told or not all(map(says_something, failure.told)):
             return []  # a process that died, or a name that is not there, gives no answers to compare
         names = [name for name in self.reference.mistakes if not self._refuted(name, failure)]
         singles: list[Ids] = [(name,) for name in names if self._reproduces((name,), failure)]
@@ -164,9 +178,12 @@ class Explainer:
         return any(mistake.replaces in self.passed.get(check, ()) for check in mistake.caught_by)
 
     def _reproduces(self, ids: tuple[str, ...], failure: Failure) -> bool:
-        if any(self._refuted(name, failure) for name in ids):
-            return False
-        replay = ReplayPort(self._port(ids), [exchange.answer for exchange in failure.answers if exchange.told])
+        refuted = any(self._refuted(name, failure) for name in ids)
+        return not refuted and self._answers_alike(self._port(ids), failure)
+
+    def _answers_alike(self, port: SeededPort, failure: Failure) -> bool:
+        """Whether the check fails with `port` for the student, which gives every answer that the student gave."""
+        replay = ReplayPort(port, failure.told)
         try:
             with gathering():
                 failure.run(replay, PlayedBackPort(self.reference, failure.asked))
@@ -214,6 +231,11 @@ def _named(mistakes: Sequence[Mistake]) -> Diagnosis:
 
 def _detected(failure: Failure) -> Diagnosis | None:
     """What kind of difference it is. Said of public checks only: the words hold numbers of the inputs."""
-    if not failure.public or not isinstance(failure.error, CheckFailed) or failure.error.pair is None:
+    if (
+        not failure.public
+        or failure.doubted
+        or not isinstance(failure.error, CheckFailed)
+        or failure.error.pair is None
+    ):
         return None
     return detect(*failure.error.pair, sizes_of(failure.answers))

@@ -175,12 +175,15 @@ class Checks:
             self._record(item, Case(Outcome.SKIPPED, f"not run: {clean(error.msg, 300)}"))
             return
         case = case_of(error, lambda: self._holds_for_reference(item, again))
+        doubts = [why for name, why in self.student.doubted.items() if name in subjects_of(answers)]
+        if doubts and case.outcome is Outcome.FAILED and case.fault is None:
+            case = replace(case, message=f"{case.message}. But {doubts[0]}")
         self._record(item, replace(case, curves=_drawn(evidence)), seconds)
         small = check.seconds is None and sum(numbers_in(exchange.answer) for exchange in answers) <= _MOST_NUMBERS
         if again and small and case.outcome is Outcome.FAILED and isinstance(error, Exception):
             place = check.id, len(self._cases[check.id]) - 1
             public = self.visibility(item) == "public"
-            self._failures[place] = Failure(check, error, again, answers, asked, public)
+            self._failures[place] = Failure(check, error, again, answers, asked, public, bool(doubts))
 
     def _unmet(self, item: pytest.Function) -> str | None:
         titles = {declared(i).id: declared(i).title for i in self._items}

@@ -91,6 +91,7 @@ class TracedPort(Wrapped):
         self._trials = trials
         self.exchanges: list[Exchange] = []
         self.accounts: dict[str, str] = {}  # by class: how its layers were filled, where that is not plain
+        self.doubted: dict[str, str] = {}  # by class: why it is not sure how its layers are to be filled
 
     def reseed(self, seed: int) -> None:
         """A check begins."""

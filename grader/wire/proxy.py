@@ -81,12 +81,17 @@ class Remote:
     def __repr__(self) -> str:
         return f"<{'.'.join(self._path) or (self._target.kind if self._target else 'file')} on the other side>"
 
-    def train(self, mode: bool = True) -> Remote:
-        """Put a module in training mode, or in evaluation mode when `mode` is False; return it."""
+    def train(self, mode: Any = True, *rest: object, **named: object) -> Any:
+        """Put a module in training mode, or in evaluation mode when `mode` is False; return it.
+
+        A file has no mode: of a file this is the function `train` that it defines.
+        """
+        if self._target is None and not self._path:
+            return Remote(self._port, None, ("train",))(mode, *rest, **named)
         self._ask("call", path=(*self._path, "train"), args=(mode,), kwargs={})
         return self
 
-    def eval(self) -> Remote:
+    def eval(self) -> Any:
         """Put a module in evaluation mode; return it."""
         return self.train(False)
 
