@@ -71,7 +71,14 @@ class Assignment:
 
     @property
     def provided_files(self) -> tuple[Path, ...]:
-        return tuple(self.folder / name for name in self.provided)
+        """What a submission may import: this assignment's modules, and those of the course's others, for one file may
+        hold a student's answers to several.
+        """
+        found = {name: self.folder / name for name in self.provided}
+        for path in sorted((self.root / "assignments").glob("*/*.py")):
+            if path.parent != self.folder and path.stem not in ("checks", path.parent.name):
+                found.setdefault(path.name, path)
+        return tuple(found.values())
 
     @property
     def solution(self) -> Path:

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_authoring(commands)
     _add_validate(commands)
+    _add_catalogue(commands)
     _add_report(commands)
     _add_doctor(commands)
     return parser
@@ -115,6 +116,12 @@ def _add_authoring(commands: _Commands[_Parser]) -> None:
     new.add_argument("name", metavar="NAME", help="its name: a Python module's name")
     new.add_argument("--title", help="its title, for people")
     _add_root(new)
+
+
+def _add_catalogue(commands: _Commands[_Parser]) -> None:
+    catalogue = _command(commands, "catalogue", "describe every assignment: what it teaches, its checks and mistakes")
+    catalogue.add_argument("-o", "--out", metavar="FILE", type=Path, help="write the page here, not to standard output")
+    _add_root(catalogue)
 
 
 def _add_validate(commands: _Commands[_Parser]) -> None:
