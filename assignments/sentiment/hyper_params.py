@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass
 class HyperParams:
-    """The two special entries of a vocabulary, and the words that are too common to tell a good review from a bad."""
+    """The two special entries of a vocabulary, and the words that are too common to tell a good review from a bad.
+
+    "not" and "but" are common, too, and turn a sentence round: they are none of these.
+    """
 
     PAD_TOKEN: str = "<pad>"  # fills short rows up
     PAD_INDEX: int = 0
@@ -15,5 +18,5 @@ class HyperParams:
         *("a", "an", "the", "this", "that", "these", "those", "it", "its", "he", "she", "they", "his", "her", "their"),
         *("i", "we", "you", "my", "our", "your", "me", "him", "them", "us", "who", "which", "what", "there", "here"),
         *("is", "are", "was", "were", "be", "been", "am", "has", "have", "had", "do", "does", "did", "will", "would"),
-        *("and", "or", "but", "if", "so", "as", "of", "in", "on", "at", "to", "for", "from", "by", "with", "about"),
+        *("and", "or", "if", "so", "as", "of", "in", "on", "at", "to", "for", "from", "by", "with", "about"),
     )

@@ -1,17 +1,20 @@
 # Sentiment
 #
 # Is a review of a film good or bad? A network reads numbers, all rows of a batch have the same length, and reviews are
-# neither. So half of this assignment turns texts into rectangles of numbers without losing what counts; the other half
-# is an LSTM that reads each row word by word and stops where the row's own words end.
+# neither. So the first half of this assignment turns texts into rectangles of numbers without losing what counts; the
+# other half is an LSTM that reads each row word by word and stops where the row's own words end.
 #
 # Letters: `B` rows in the batch, `T` tokens in its longest row, `V` words in the vocabulary, `E` = embedding_dim,
 # `H` = hidden_dim. `directions` is 1, or 2 when a second LSTM reads each row from its end to its beginning.
 
 """Sentiment: from the words of a review to a class, with an LSTM that padding does not disturb."""
 
+import csv
+import random
 import string
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,7 +40,28 @@ def mean_of_tokens(vectors: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
     return total / length[:, None]  # (B, E) / (B, 1)
 
 
-# Tasks 1 to 3: from words to numbers
+# Task 1: the reviews
+#
+# A review holds commas, quotation marks and line breaks, and a CSV file has its own way of writing these. Python's
+# `csv` module knows it. What the model will be judged by must not have been there in training: so the reviews are
+# split into three parts, and every review is in exactly one of them.
+
+
+def load_reviews(
+    csv_path: str | Path, seed: int = 0
+) -> tuple[list[str], list[str], list[str], list[str], list[str], list[str]]:
+    """Return x_train, x_valid, x_test, y_train, y_valid, y_test: 70, 10 and 20 % of a file's reviews, and their labels.
+
+    csv_path: a CSV file in UTF-8 whose first row names its columns, `review` and `sentiment` among them, in any order.
+    seed: decides who is in which part. The same seed gives the same parts, another one gives others.
+
+    The labels are the words of the file, "positive" or "negative". Label i belongs to review i of the same part.
+    Raises ValueError where one of the two columns is missing, with its name in the message.
+    """
+    raise NotImplementedError("Task 1: the reviews and their labels, in three parts")
+
+
+# Tasks 2 to 4: from words to numbers
 #
 # "Great!", "great" and "GREAT" should be one word. What the model calls a word is decided once, in one function, and
 # used wherever a text is read: a word that was cut in one way for the vocabulary and in another for the texts is never
@@ -50,7 +74,7 @@ def words_of(text: str) -> list[str]:
     >>> words_of("Don't miss it:  GREAT fun!")
     ['dont', 'miss', 'it', 'great', 'fun']
     """
-    raise NotImplementedError("Task 1: the words of a text")
+    raise NotImplementedError("Task 2: the words of a text")
 
 
 def build_vocab(x_train: Sequence[str], min_freq: int, hparams: Any) -> dict[str, int]:
@@ -64,7 +88,7 @@ def build_vocab(x_train: Sequence[str], min_freq: int, hparams: Any) -> dict[str
     >>> build_vocab(["The plot, the PLOT!", "Plot and music.", "Music?"], 2, hparams)
     {'<pad>': 0, '<unk>': 1, 'plot': 2, 'music': 3}
     """
-    raise NotImplementedError("Task 2: the vocabulary")
+    raise NotImplementedError("Task 3: the vocabulary")
 
 
 def tokenize(vocab: dict[str, int], example: str, hparams: Any = None) -> list[int]:
@@ -75,10 +99,10 @@ def tokenize(vocab: dict[str, int], example: str, hparams: Any = None) -> list[i
     >>> tokenize({"<pad>": 0, "<unk>": 1, "plot": 2, "music": 3}, "Music, music... no PLOT")
     [3, 3, 1, 2]
     """
-    raise NotImplementedError("Task 3: the ids of a text")
+    raise NotImplementedError("Task 4: the ids of a text")
 
 
-# Tasks 4 and 5: from texts to batches
+# Tasks 5 and 6: from texts to batches
 #
 # A Dataset answers two questions: how many examples are there, and what is example i? A DataLoader asks them, and hands
 # the examples of a batch as a list to `collate`, which makes one rectangle of them. Only there is padding added: the
@@ -93,11 +117,11 @@ class IMDB(Dataset):
     """
 
     def __init__(self, x: Sequence[str], y: Sequence[str], vocab: dict[str, int], max_length: int = 256) -> None:
-        raise NotImplementedError("Task 4.1: keep what is needed")
+        raise NotImplementedError("Task 5.1: keep what is needed")
 
     def __len__(self) -> int:
         """Return the number of examples."""
-        raise NotImplementedError("Task 4.2: how many examples there are")
+        raise NotImplementedError("Task 5.2: how many examples there are")
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return example `index`: its `ids` (a list), its `length` (how many ids there are) and its `label`, 1 or 0.
@@ -107,7 +131,7 @@ class IMDB(Dataset):
         >>> IMDB(["No music, no plot"], ["negative"], {"<pad>": 0, "<unk>": 1, "plot": 2, "music": 3}, max_length=3)[0]
         {'ids': [1, 3, 1], 'length': 3, 'label': 0}
         """
-        raise NotImplementedError("Task 4.3: one example")
+        raise NotImplementedError("Task 5.3: one example")
 
 
 def collate(batch: Sequence[dict[str, Any]], pad_index: int) -> dict[str, torch.Tensor]:
@@ -119,10 +143,10 @@ def collate(batch: Sequence[dict[str, Any]], pad_index: int) -> dict[str, torch.
     {'ids': tensor([[5, 0, 0],
             [3, 1, 4]]), 'length': tensor([1, 3]), 'label': tensor([1, 0])}
     """
-    raise NotImplementedError("Task 5: one rectangle of a list of examples")
+    raise NotImplementedError("Task 6: one rectangle of a list of examples")
 
 
-# Tasks 6 and 7: the LSTM
+# Tasks 7 and 8: the LSTM
 #
 # An LSTM reads a row from left to right and carries what it has read in its hidden state. After the last real token the
 # state knows the whole review, so the class is predicted from there. One step later it has begun to read padding.
@@ -158,7 +182,7 @@ class LSTM(nn.Module):
     ) -> None:
         """Make the layers `embedding`, `lstm` and `head`, then let `kwargs["weight_init_fn"]` set their weights."""
         super().__init__()
-        raise NotImplementedError("Task 6: the layers")
+        raise NotImplementedError("Task 7: the layers")
 
     def forward(self, ids: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
         """Return the scores (B, output_dim) of the classes, from the last layer's state after the last real token.
@@ -167,4 +191,4 @@ class LSTM(nn.Module):
         With two directions: the state of the one that reads forwards, then that of the one that reads backwards, each
         after it has read the whole row.
         """
-        raise NotImplementedError("Task 7: from the tokens to the scores")
+        raise NotImplementedError("Task 8: from the tokens to the scores")

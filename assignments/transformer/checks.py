@@ -10,35 +10,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from grader.checks import causal, check, close, equal, kind, parameter_count, twins
+from grader.checks import causal, check, close, equal, kind, parameter_count, several, shaped, twins
 
 # The exact GELU and the one with tanh are both right: in 60 draws of weights their outputs lay up to 0.0003 of the
 # largest value apart, those of GELU and ReLU at least 0.02.
 EITHER_GELU = 1e-3
+RESULTS = ("the logits", "the loss")
 
 
 def settings(**others):
     """A TransformerConfig of one block that fits the fixed tensors, but for `others`."""
     usual = {"vocab_size": 11, "block_size": 8, "n_embd": 12, "n_head": 3, "n_layer": 1}
     return SimpleNamespace(**{**usual, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "hidden_pdrop": 0.0, **others})
-
-
-def well_formed(tensor, shape, what):
-    """Say in words when `tensor` is no tensor of finite floats of this shape; return it."""
-    assert isinstance(tensor, torch.Tensor), f"{what} should be a tensor, not {kind(tensor)}"
-    found, expected = tuple(tensor.shape), tuple(shape)
-    assert found == expected, f"{what} has shape {found}, and it should have {expected}"
-    assert tensor.dtype is torch.float32, f"{what} holds {tensor.dtype}, and it should hold torch.float32"
-    assert tensor.isfinite().all(), f"{what} holds values that are infinite or not a number (NaN)"
-    return tensor
-
-
-def logits_and_loss(model, idx, targets=None, cache=None):
-    """Both results of the model, or say in words when they are not two."""
-    answer = model(idx, targets, cache)
-    pair = isinstance(answer, (tuple, list)) and len(answer) == 2
-    assert pair, f"forward should return two results, the logits and the loss; yours is {kind(answer)}"
-    return answer
 
 
 def logits_of(model, idx, cache=None):
@@ -92,13 +75,13 @@ def test_block_mask(student, reference, x):
 def test_answers(student, idx, targets):
     """Task 6: the model returns logits and loss, or the hidden states alone."""
     model = student.GenericTransformer(settings()).eval()
-    logits, loss = logits_and_loss(model, idx)
-    well_formed(logits, (4, 4, 11), "the tensor of logits")
+    logits, loss = several(model(idx), *RESULTS)
+    shaped(logits, (4, 4, 11), "the tensor of logits")
     equal(loss, None, "the loss without targets")
-    logits, loss = logits_and_loss(model, idx, targets)
-    well_formed(logits, (4, 4, 11), "the tensor of logits")
-    well_formed(loss, (), "the loss")
-    well_formed(model(idx, return_hidden=True), (4, 4, 12), "the tensor of hidden states")
+    logits, loss = several(model(idx, targets), *RESULTS)
+    shaped(logits, (4, 4, 11), "the tensor of logits")
+    shaped(loss, (), "the loss")
+    shaped(model(idx, return_hidden=True), (4, 4, 12), "the tensor of hidden states")
 
 
 @check(
@@ -120,8 +103,8 @@ def test_logits(student, reference, idx):
 def test_loss(student, idx, targets, ignored):
     """Task 5: the loss is the mean cross entropy over the targets that are not -1."""
     wanted = targets if ignored else targets.clamp(min=0)
-    logits, loss = logits_and_loss(student.GenericTransformer(settings()).eval(), idx, wanted)
-    expected = F.cross_entropy(well_formed(logits, (4, 4, 11), "the tensor of logits").mT, wanted, ignore_index=-1)
+    logits, loss = several(student.GenericTransformer(settings()).eval()(idx, wanted), *RESULTS)
+    expected = F.cross_entropy(shaped(logits, (4, 4, 11), "the tensor of logits").mT, wanted, ignore_index=-1)
     close(loss, expected, "the loss")  # of the student's own logits: right or wrong, they are to be used
 
 

@@ -108,7 +108,13 @@ def _programs(assignment: Assignment, mistakes: list[Mistake], made: list[Mutant
         Program("solution", partial(run_trusted, assignment, assignment.solution), range(seeds), trainings=_TRAININGS),
         *(Program(f"variant {path.name}", partial(run_trusted, assignment, path), few) for path in assignment.variants),
         *(
-            Program(f"mistake {known.id}", partial(_laid, assignment, known), fewer, trains=known.caught_by)
+            Program(
+                f"mistake {known.id}",
+                partial(_laid, assignment, known),
+                fewer,
+                trains=known.caught_by,
+                again=known.caught_by,
+            )
             for known in mistakes
         ),
         Program("skeleton", partial(run_trusted, assignment, assignment.skeleton)),

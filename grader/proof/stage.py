@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from grader.assignment import Assignment
-from grader.checks.declare import Mistake
+from grader.checks.declare import Check, Mistake
 from grader.checks.evidence import CheckFailed
 from grader.errors import Fault, StudentError
 from grader.records import CheckResult, Outcome
@@ -43,6 +43,7 @@ class Program:
     brief: bool = False  # the first loss is enough
     trains: Collection[str] | None = None  # checks that train which are run on it, with the first seed; None: all
     trainings: int = 1  # seeds with which these are run
+    again: Collection[str] | None = None  # checks that are run with the other seeds, too; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +206,8 @@ class _Stage:
         self._plugin.seed = seed
         self._plugin.begin(LocalPort(program.make(), as_student=True))
         self._raised.clear()
-        training = {declared(item).id for item in session.items if declared(item).seconds is not None}
-        wanted = training if program.trains is None else training & set(program.trains)
-        left_out = training - wanted if seed in program.seeds[: program.trainings] else training
-        self._plugin.left_out = left_out
+        self._plugin.explain = program.again is None or seed == program.seeds[0]  # what follows through has been seen
+        left_out = self._plugin.left_out = _left_out([declared(item) for item in session.items], program, seed)
         for item, following in zip(session.items, [*session.items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if program.brief and declared(item).points and declared(item).id in self._raised:
@@ -222,6 +221,14 @@ class _Stage:
         ratio = max(known) if known and len(known) == len(errors) else None
         said = clean(errors[0], 300) if errors else result.message or ""  # the record of a hidden check says nothing
         return Mark(result.status, result.points, bool(result.followed), said, ratio)
+
+
+def _left_out(checks: Sequence[Check], program: Program, seed: int) -> set[str]:
+    """What is not run on the program with this seed: training that nobody asked for, and what has been seen before."""
+    every, training = {check.id for check in checks}, {check.id for check in checks if check.seconds is not None}
+    wanted = training if program.trains is None else training & set(program.trains)
+    left_out = training - wanted if seed in program.seeds[: program.trainings] else training
+    return left_out | (every - set(program.again) if program.again is not None and seed != program.seeds[0] else set())
 
 
 def _too_long(*_: object) -> NoReturn:

@@ -49,7 +49,7 @@ class Checks:
         self.assignment = assignment
         self.reference = TracedPort(reference, trials=True)
         self.student = TracedPort(reference, trials=False)
-        self._explain = explain  # whether failures are to be explained, for which the known mistakes are needed
+        self.explain = explain  # whether failures are to be explained, for which the known mistakes are needed
         self.seed = seed
         self._recorded = recorded  # the reference is a recording: made of checks that hold for it
         self._reporting = reporting  # whether pytest is to show failures; a batch reads `results` instead
@@ -189,7 +189,7 @@ class Checks:
         titles = {declared(i).id: declared(i).title for i in self._items}
         for need in declared(item).needs:
             cases = self._cases.get(need)
-            if need not in titles:
+            if need not in titles or need in self.left_out:
                 continue  # deselected with -k: the author asked for this check alone
             if not cases or any(case.outcome is not Outcome.PASSED for case in cases):
                 return titles[need]
@@ -241,7 +241,7 @@ class Checks:
 
     def _explain_failures(self) -> None:
         reference = self.reference.port
-        if not self._explain or not isinstance(reference, ReferencePort):
+        if not self.explain or not isinstance(reference, ReferencePort):
             return
         passed = {
             check: self._subjects[check]

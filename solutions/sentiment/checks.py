@@ -4,9 +4,23 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from public_checks import HPARAMS, REVIEWS, SIZES, VOCAB, example, rectangle, vocabulary
+from public_checks import (
+    FILE,
+    HPARAMS,
+    REVIEWS,
+    SIZES,
+    VOCAB,
+    csv_of,
+    every_row,
+    example,
+    parts_of,
+    rectangle,
+    right_sizes,
+    vocabulary,
+)
+from torch.nn import functional as F
 
-from grader.checks import check, close, equal, gradients, lend, same, sizes, twins
+from grader.checks import check, close, curve, equal, gradients, lend, same, send, shaped, sizes, tiers, twins
 
 
 def padded(B, T, V, pad=0):
@@ -17,18 +31,118 @@ def padded(B, T, V, pad=0):
     return ids.masked_fill(torch.arange(T) >= length[:, None], pad), length
 
 
+def refusal(parts_of, load, text):
+    """Return what the ValueError says that a file leads to, None where it leads to none."""
+    try:
+        parts_of(load, text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def fit(model, ids, length, label, order, told):
+    """Train a model on its side: a step on the cross entropy for each row (B,) of `order`, the numbers of reviews."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    model.train()
+    for step, rows in enumerate(order):
+        T = int(length[rows].max())
+        loss = torch.nn.functional.cross_entropy(model(ids[rows, :T], length[rows]), label[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 5 == 0:
+            told(step, loss.item())
+
+
+# --- the reviews
+
+
+QUOTED = [('"Great," she said, and left', "positive"), ('Two, three "words"', "negative"), ('""', "positive")]
+BROKEN = [("One line\nand another\n\nand a last one", "negative"), ("\nStarts late", "positive")]
+ABROAD = [("Größe, für 3 € à Kraków", "positive"), ("とても良い 🙂", "positive"), ("Nu e\u0301 buono", "negative")]
+TWICE = [("Again", "positive")] * 3 + [("And both", "positive"), ("And both", "negative")]
+SOME = FILE[:17]
+FORMS = {
+    "commas and quotation marks": (csv_of(SOME + QUOTED), SOME + QUOTED),
+    "line breaks in a review": (csv_of(SOME + BROKEN), SOME + BROKEN),
+    "lines that end as on Windows": (csv_of(SOME, line_end="\r\n"), SOME),
+    "letters of other languages": (csv_of(SOME + ABROAD), SOME + ABROAD),
+    "the same review several times": (csv_of(SOME + TWICE), SOME + TWICE),
+    "columns in another order, and more of them": (
+        csv_of([(i, y, 7.5, x) for i, (x, y) in enumerate(SOME)], ("", "sentiment", "stars", "review")),
+        SOME,
+    ),
+}
+
+
+@check(
+    points=0.5,
+    partial=True,
+    hint="A CSV file may look in many ways and mean the same. The first row says where which column is; for the rest "
+    "there is a reader in Python's standard library that knows the rules.",
+)
+@pytest.mark.parametrize("form", FORMS)
+def test_file_forms(student, form):
+    """Task 1: quotation marks, line breaks, other columns: what is in the file is what comes out."""
+    every_row(student, *FORMS[form])
+
+
+@check(points=0.25, hint="70 % of 23 reviews are 16.1. Rounded or cut off, each review has to go somewhere.")
+@pytest.mark.parametrize("n", [23, 38], ids="{} reviews".format)
+def test_odd_sizes(student, n):
+    """Task 1: where the shares are no whole numbers they are rounded, and nothing is lost."""
+    right_sizes(student, n)
+
+
+@check(points=0.25, hint="In some files all the good reviews come first. What would the test reviews be then?")
+def test_shuffled(student):
+    """Task 1: who is in which part does not depend on where a review stands in the file."""
+    found = send(student, parts_of)(student.load_reviews, csv_of(FILE))
+    place = {review: number for number, (review, _) in enumerate(FILE)}
+    for part, reviews in zip(("x_train", "x_valid", "x_test"), found[:3], strict=True):
+        places = [place.get(review, -1) for review in reviews]
+        stretch = max(places, default=0) - min(places, default=0) + 1
+        assert stretch > len(places), f"the reviews of {part} stand one after the other in the file"
+
+
+@check(
+    points=0.5,
+    hint="Random numbers that start at the same seed are the same. Where do yours start, and what is `seed` used for?",
+)
+def test_seed(student):
+    """Task 1: the same seed gives the same parts, and another one gives others."""
+    load, text = send(student, parts_of), csv_of(FILE)
+    first, again, other = (load(student.load_reviews, text, seed) for seed in (3, 3, 4))
+    assert first == again, "two calls with seed=3 give different parts"
+    assert set(first[2]) != set(other[2]), "seed=3 and seed=4 give the same x_test"
+    assert load(student.load_reviews, text) == load(student.load_reviews, text, 0), "without a seed it should be 0"
+
+
+@check(
+    points=0.5, hint="What does your code do with a file in which the column is called otherwise? Look before you read."
+)
+@pytest.mark.parametrize("column", ["review", "sentiment"])
+def test_missing_column(student, column):
+    """Task 1: a file without one of the two columns raises ValueError, with the column's name."""
+    columns = ["other" if name == column else name for name in ("review", "sentiment")]
+    said = send(student, refusal)(send(student, parts_of), student.load_reviews, csv_of(SOME, columns))
+    what = f"a file without the column `{column}`"
+    assert isinstance(said, str), f"{what} should raise ValueError, but nothing was raised"
+    assert column in said, f"{what} raises a ValueError that does not name the column"
+
+
 # --- from words to numbers
 
 
 @check(points=0.5, hint="To delete a character leaves nothing where it stood, not even a blank. When is a word a word?")
 def test_vocab_punctuation(student, reference):
-    """Punctuation is deleted, wherever it stands, before stop words are looked for."""
+    """Task 3: punctuation is deleted, wherever it stands, before stop words are looked for."""
     reviews = [
         "It's a well-made film... (and the plot?)",
         "It's -- `the` film's well-made",
         "wow\tthe\nplot <br /> so_so",
     ]
-    words, expected = (set(vocabulary(side, reviews, 1)) for side in (student, reference))
+    words, expected = (vocabulary(side, reviews, 1) for side in (student, reference))
     equal(words, expected, "the set of the vocabulary's words")
 
 
@@ -37,28 +151,28 @@ def test_vocab_punctuation(student, reference):
 )
 @pytest.mark.parametrize("min_freq", [1, 3, 4], ids="min_freq={}".format)
 def test_vocab_min_freq(student, reference, min_freq):
-    """min_freq decides which words get an id."""
-    words, expected = (set(vocabulary(side, REVIEWS, min_freq)) for side in (student, reference))
+    """Task 3: min_freq decides which words get an id."""
+    words, expected = (vocabulary(side, REVIEWS, min_freq) for side in (student, reference))
     equal(words, expected, f"the set of the vocabulary's words for min_freq={min_freq}")
 
 
-@check(points=0.5, hint="The second call gets other texts. Where could anything of the first call's still be?")
+@check(points=0.25, hint="The second call gets other texts. Where could anything of the first call's still be?")
 def test_vocab_fresh(student, reference):
-    """A vocabulary knows nothing of the texts of an earlier one."""
+    """Task 3: a vocabulary knows nothing of the texts of an earlier one."""
     vocabulary(student, REVIEWS, 1)
-    words, expected = (set(vocabulary(side, ["New film, new words"], 1)) for side in (student, reference))
+    words, expected = (vocabulary(side, ["New film, new words"], 1) for side in (student, reference))
     equal(words, expected, "the set of the second vocabulary's words")
     vocabulary(student, ["once"], 2)
-    again = set(vocabulary(student, ["once"], 2))
+    again = vocabulary(student, ["once"], 2)
     equal(again, {"<pad>", "<unk>"}, "the set of words that occur twice in a text of one word")
 
 
-@check(points=0.5, hint="hparams says how the two special entries are called.")
+@check(points=0.25, hint="hparams says how the two special entries are called.")
 def test_vocab_special_names(student):
-    """The special entries have the names that hparams gives them."""
+    """Task 3: the special entries have the names that hparams gives them."""
     hparams = SimpleNamespace(PAD_TOKEN="[PAD]", PAD_INDEX=0, UNK_TOKEN="[UNK]", UNK_INDEX=1, STOP_WORDS=["film"])
     vocab = vocabulary(student, ["plot film plot film"] * 2, 2, hparams)
-    equal(set(vocab), {"[PAD]", "[UNK]", "plot"}, "the set of the vocabulary's words")
+    equal(vocab, {"[PAD]", "[UNK]", "plot"}, "the set of the vocabulary's words")
 
 
 @check(
@@ -67,7 +181,7 @@ def test_vocab_special_names(student):
     "all of them, or none.",
 )
 def test_stop_words(student, reference):
-    """A stop word is an unknown word, or with hparams it is left out."""
+    """Task 4: a stop word is an unknown word, or with hparams it is left out."""
     texts = ["the film is good", "and the music and the plot", "bad"]
     unknown = [reference.tokenize(VOCAB, text) for text in texts]
     left_out = [[i for i in ids if i != 1] for ids in unknown]  # no other word of the texts is unknown
@@ -80,14 +194,14 @@ def test_stop_words(student, reference):
     equal(found, left_out if found == left_out else unknown, "the lists of ids of texts with stop words, with hparams,")
 
 
-@check(points=1, partial=True, hint="Texts are cut into words exactly as they were for the vocabulary.")
+@check(points=0.5, partial=True, hint="Texts are cut into words exactly as they were for the vocabulary.")
 @pytest.mark.parametrize(
     "text",
     ["Good-film, 'bad' plot's", "  good \t film\n\nbad ", "film - ... plot", ""],
     ids=["punctuation inside words", "white space", "punctuation alone", "no words"],
 )
 def test_other_texts(student, reference, text):
-    """Any text is read as the vocabulary's texts were."""
+    """Task 4: any text is read as the vocabulary's texts were."""
     vocab = {**VOCAB, "goodfilm": 7, "plots": 8}
     equal(student.tokenize(vocab, text), reference.tokenize(vocab, text), f"the list of ids of {text!r}")
 
@@ -102,7 +216,7 @@ def test_other_texts(student, reference, text):
     ids=["both labels", "positive alone", "negative alone"],
 )
 def test_labels(student, y):
-    """The label is 1 for positive and 0 for negative, whatever the other labels are."""
+    """Task 5: the label is 1 for positive and 0 for negative, whatever the other labels are."""
     dataset = student.IMDB(["film"] * len(y), y, VOCAB)
     equal(
         [example(dataset, i)["label"] for i in range(len(y))],
@@ -112,11 +226,11 @@ def test_labels(student, y):
 
 
 @check(
-    points=0.5, hint="Where max_length is not given it is 256: not less, and not what it takes for the longest review."
+    points=0.25, hint="Where max_length is not given it is 256: not less, and not what it takes for the longest review."
 )
 @pytest.mark.parametrize("n", [255, 300], ids="{} words".format)
 def test_default_max_length(student, reference, n):
-    """Without max_length a review has at most 256 ids."""
+    """Task 5: without max_length a review has at most 256 ids."""
     vocab = {"<pad>": 0, "<unk>": 1, **{f"word{i}": i for i in range(2, 302)}}
     x, y = [" ".join(f"word{i}" for i in range(2, n + 2))], ["positive"]
     theirs, ours = example(student.IMDB(x, y, vocab), 0), example(reference.IMDB(x, y, vocab), 0)
@@ -125,10 +239,10 @@ def test_default_max_length(student, reference, n):
 
 
 @check(
-    points=0.5, hint="A DataLoader asks for examples in any order, and in every epoch again. tokenize reads each text."
+    points=0.25, hint="A DataLoader asks for examples in any order, and in every epoch again. tokenize reads each text."
 )
 def test_any_order(student, reference):
-    """Examples are read as tokenize reads them, in whatever order they are asked for, and again."""
+    """Task 5: examples are read as tokenize reads them, in whatever order they are asked for, and again."""
     x, y = ["Good FILM!", "Bad music, film: bad plot", "plot"], ["positive", "negative", "positive"]
     theirs, ours = student.IMDB(x, y, VOCAB, 3), reference.IMDB(x, y, VOCAB, 3)
     student.IMDB(["bad"], ["negative"], VOCAB, 1)  # another dataset has nothing to do with it
@@ -140,19 +254,19 @@ def test_any_order(student, reference):
 
 @check(points=0.5, hint="Who tells collate which id padding has?")
 def test_collate_pad_index(student, reference):
-    """The rows are filled up with pad_index, whatever it is."""
+    """Task 6: the rows are filled up with pad_index, whatever it is."""
     rows = [[5, 0, 2], [3]]
     equal(rectangle(student, rows, 7)["ids"], rectangle(reference, rows, 7)["ids"], "the tensor of ids for pad_index=7")
 
 
 @check(
-    points=1,
+    points=0.5,
     partial=True,
     hint="B is the number of examples, T that of the longest one's ids. Both are read off the batch.",
 )
 @pytest.mark.parametrize("lengths", [(1,), (4,), (3, 3), (1, 2, 3, 4, 5, 6)], ids="lengths {}".format)
 def test_collate_sizes(student, reference, lengths):
-    """A batch may hold one example, or many, or rows of one length."""
+    """Task 6: a batch may hold one example, or many, or rows of one length."""
     rows = [torch.randint(2, 50, (n,)).tolist() for n in lengths]
     close(rectangle(student, rows, 0), rectangle(reference, rows, 0), "the batch")
 
@@ -161,16 +275,17 @@ def test_collate_sizes(student, reference, lengths):
 
 
 @check(
-    points=1.5,
+    points=1,
     partial=True,
     hint="Whose state is read: which layer's, after which step? With two directions the second one starts at a row's "
     "last real token and is done at the first.",
 )
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one direction", "two directions"])
 def test_any_size(student, reference, bidirectional):
-    """The LSTM is right for any sizes, any number of layers, one direction and two."""
-    ranges = {"B": (1, 4), "T": (1, 6), "V": (5, 9), "E": (1, 7), "H": (1, 5), "C": (1, 4), "n_layers": (1, 3)}
-    for B, T, V, E, H, C, n_layers in sizes(**ranges):
+    """Task 8: the LSTM is right for any sizes, any number of layers, one direction and two."""
+    ranges = {"B": (2, 5), "T": (1, 8), "V": (5, 12), "E": (1, 8), "H": (1, 7), "C": (1, 4), "n_layers": (1, 2)}
+    drawn, smallest = sizes(2, **ranges)
+    for B, T, V, E, H, C, n_layers in (drawn, smallest) if bidirectional else (drawn,):  # the smallest once is enough
         ids, length = padded(B, T, V)
         made = (V, E, H, C, n_layers, 0.5, 0, bidirectional)
         theirs, ours = twins(student.LSTM, reference.LSTM, *made, probe=(ids, length))
@@ -179,18 +294,18 @@ def test_any_size(student, reference, bidirectional):
 
 
 @check(
-    points=0.5,
+    points=0.25,
     hint="The same module gives the same answer twice once .eval() was called. Who tells the dropout that it was?",
 )
 def test_dropout_off(student, ids2, length2):
-    """In eval mode nothing is dropped."""
+    """Task 7: in eval mode nothing is dropped."""
     model = student.LSTM(**{**SIZES, "n_layers": 2, "dropout_rate": 0.5}).eval()
     close(model(ids2, length2), model(ids2, length2), "the second answer to the same question")
 
 
-@check(points=0.5, hint="dropout_rate has to reach the layers, and a rate of 0 drops nothing.")
+@check(points=0.25, hint="dropout_rate has to reach the layers, and a rate of 0 drops nothing.")
 def test_dropout_on(student, ids2, length2):
-    """In training mode states are dropped between the layers, with the rate that was asked for."""
+    """Task 7: in training mode states are dropped between the layers, with the rate that was asked for."""
     model = student.LSTM(**{**SIZES, "hidden_dim": 8, "n_layers": 2, "dropout_rate": 0.5}).train()
     first, second = model(ids2, length2), model(ids2, length2)
     assert not torch.equal(first, second), "in training mode nothing is dropped with dropout_rate=0.5"
@@ -206,7 +321,7 @@ def test_dropout_on(student, ids2, length2):
     points=0.5, hint="Padding has a row in the table like any other id. Who tells the table that it is never trained?"
 )
 def test_pad_row(student, reference, ids2, length2, cotangent2):
-    """The pad row of the embedding table gets no gradient, the others do."""
+    """Task 7: the pad row of the embedding table gets no gradient, the others do."""
     words = ids2.clamp_max(7)  # (B, T): the id 8 is padding's alone
     theirs, _ = twins(student.LSTM, reference.LSTM, **{**SIZES, "pad_index": 8}, probe=(words, length2))
     words[:, ::3] = 8  # padding between the words, where the LSTM reads it
@@ -221,7 +336,7 @@ def test_pad_row(student, reference, ids2, length2, cotangent2):
     hint="Module.apply visits every layer that is there when it is called, and the module itself at the end.",
 )
 def test_weight_init(student):
-    """weight_init_fn is applied to all layers once they are made."""
+    """Task 7: weight_init_fn is applied to all layers once they are made."""
     visited = []
     visit = lend(student, visited.append).forward  # a function: a module would become a part of a model that keeps it
     model = student.LSTM(**SIZES, weight_init_fn=visit)
@@ -229,3 +344,25 @@ def test_weight_init(student):
     during = len(visited)
     model.apply(visit)
     equal(during, len(visited) - during, "the number of modules that weight_init_fn was called with")
+
+
+@check(
+    points=2,
+    partial=True,
+    hidden=False,
+    seconds=30,
+    hint="Half of the answers are right by chance alone. Where the loss does not fall, look for what the scores cannot "
+    "see, or for what is not trained. Where it falls and new reviews go wrong all the same: these come with more "
+    "padding than the ones the model was trained on.",
+)
+def test_trained(student, trained_ids, trained_length, trained_label, held_out_ids, held_out_length, held_out_label):
+    """Tasks 7 and 8: trained on reviews.csv, the LSTM tells what new reviews say."""
+    model = student.LSTM(int(trained_ids.max()) + 1, 32, 32, 2, 1, 0.1, 0)
+    told = lend(student, lambda step, loss: curve("training loss", step, loss))
+    order = torch.stack([torch.randperm(len(trained_ids))[:48] for _ in range(200)])  # (steps, B)
+    send(student, fit)(model, trained_ids.long(), trained_length.long(), trained_label.long(), order, told)
+    new = torch.randperm(len(held_out_ids))[:1000]  # drawn now, and sent now
+    ids = F.pad(held_out_ids[new].long(), (0, 20))  # (N, T + 20)
+    scores = shaped(model.eval()(ids, held_out_length[new].long()), (1000, 2), "the tensor of scores")
+    right = (scores.argmax(dim=-1) == held_out_label[new]).float().mean().item()
+    tiers(right, (0.6, 0.7, 0.8, 0.9), "the share of right answers on 1000 new reviews")

@@ -1,17 +1,295 @@
 """Known mistakes of the sentiment assignment, as replacements of the solution's names."""
 
+import csv
+import random
 import re
 import string
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-from sentiment import IMDB, LSTM, build_vocab, collate, tokenize, words_of
+from sentiment import IMDB, LSTM, build_vocab, collate, load_reviews, tokenize, words_of
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from grader.checks import mistake
+
+# --- the reviews
+
+
+def pairs_of(csv_path):
+    """The reviews and their labels in the order of the file."""
+    with Path(csv_path).open(encoding="utf-8", newline="") as file:
+        return [(row["review"], row["sentiment"]) for row in csv.DictReader(file)]
+
+
+def in_parts(pairs, seed, cuts=(0.7, 0.8)):
+    """The solution's last steps: shuffled, cut into parts, reviews and labels apart."""
+    random.Random(seed).shuffle(pairs)
+    return cut(pairs, cuts)
+
+
+def cut(pairs, cuts=(0.7, 0.8)):
+    """Six lists of the pairs of review and label, in the order in which they are."""
+    first, second = (round(share * len(pairs)) for share in cuts)
+    parts = pairs[:first], pairs[first:second], pairs[second:]
+    return [[pair[column] for pair in part] for column in (0, 1) for part in parts]
+
+
+@mistake(
+    replaces="load_reviews",
+    title="Lines are cut at their commas",
+    hint="A review may hold a comma, and then the file puts it in quotation marks. Who knows the rules of CSV files?",
+    caught_by=("every_review", "file_forms", "shuffled"),
+)
+def lines_cut_at_commas(csv_path, seed=0):
+    header, *lines = Path(csv_path).read_text(encoding="utf-8").splitlines()
+    columns = [header.split(",").index(name) for name in ("review", "sentiment")]
+    fields = [line.split(",") for line in lines]
+    return in_parts([tuple(row[i] if i < len(row) else "" for i in columns) for row in fields], seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="A line break inside a review is lost",
+    hint="Cutting the file into lines comes too early: a line break inside quotation marks belongs to the review.",
+    caught_by=("file_forms",),
+)
+def line_breaks_lost(csv_path, seed=0):
+    load_reviews(csv_path)  # a missing column is noticed
+    lines = Path(csv_path).read_text(encoding="utf-8").splitlines()
+    return in_parts([(row["review"], row["sentiment"]) for row in csv.DictReader(lines)], seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The first column is taken for the review and the second for its label",
+    hint="The first row of the file says where the columns are. Does your code read it?",
+    caught_by=("file_forms", "missing_column"),
+)
+def columns_by_place(csv_path, seed=0):
+    with Path(csv_path).open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    return in_parts([(row[0], row[1]) for row in rows], seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The row with the names of the columns is taken for a review",
+    hint="How many reviews does a file of 201 lines hold?",
+    caught_by=("split_sizes", "every_review", "file_forms", "odd_sizes"),
+)
+def header_as_review(csv_path, seed=0):
+    load_reviews(csv_path)
+    return in_parts([("review", "sentiment"), *pairs_of(csv_path)], seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The first review is lost",
+    hint="DictReader has read the row of names already. What does another next() take away?",
+    caught_by=("split_sizes", "every_review", "file_forms", "odd_sizes"),
+)
+def first_review_lost(csv_path, seed=0):
+    load_reviews(csv_path)
+    return in_parts(pairs_of(csv_path)[1:], seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="A review that occurs twice is kept once",
+    hint="What happens in a dict, or in a set, to a key that comes again?",
+    caught_by=("file_forms",),
+)
+def reviews_as_keys(csv_path, seed=0):
+    load_reviews(csv_path)
+    return in_parts(list(dict(pairs_of(csv_path)).items()), seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="Letters outside ASCII are lost",
+    hint="The file is in UTF-8. In which encoding do you open it, and what becomes of letters that this one lacks?",
+    caught_by=("file_forms",),
+)
+def ascii_alone(csv_path, seed=0):
+    load_reviews(csv_path)
+    return in_parts([(x.encode("ascii", "ignore").decode(), y) for x, y in pairs_of(csv_path)], seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The reviews are normalised while they are loaded",
+    hint="What comes out is what is in the file. Lower case and punctuation are tokenize's business.",
+    caught_by=("every_review", "file_forms", "shuffled"),
+)
+def normalised_too_early(csv_path, seed=0):
+    load_reviews(csv_path)
+    return in_parts([(" ".join(words_of(x)), y) for x, y in pairs_of(csv_path)], seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The labels are numbers, not the words of the file",
+    hint="Who turns `positive` into 1: the function that reads the file, or the dataset?",
+    caught_by=("every_review", "file_forms"),
+)
+def labels_as_numbers(csv_path, seed=0):
+    load_reviews(csv_path)
+    return in_parts([(x, int(y == "positive")) for x, y in pairs_of(csv_path)], seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="Reviews and labels are shuffled apart",
+    hint="Two lists are shuffled, each in its own way. Whose label is the first one then?",
+    caught_by=("every_review", "file_forms"),
+)
+def shuffled_apart(csv_path, seed=0):
+    parts = load_reviews(csv_path, seed)
+    labels = [label for part in parts[3:] for label in part]
+    random.Random(seed + 1).shuffle(labels)
+    sizes = [len(part) for part in parts[:3]]
+    return [*parts[:3], labels[: sizes[0]], labels[sizes[0] : sizes[0] + sizes[1]], labels[sizes[0] + sizes[1] :]]
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The parts are 80, 10 and 10 %",
+    hint="How many of 200 reviews are to be in each part? Add up your own.",
+    caught_by=("split_sizes", "odd_sizes"),
+)
+def eighty_ten_ten(csv_path, seed=0):
+    load_reviews(csv_path)
+    return in_parts(pairs_of(csv_path), seed, (0.8, 0.9))
+
+
+@mistake(
+    replaces="load_reviews",
+    title="Validation and test are swapped: 70, 20 and 10 %",
+    hint="Which of the two smaller parts is the larger one, and which place has it in the result?",
+    caught_by=("split_sizes", "odd_sizes"),
+)
+def valid_and_test_swapped(csv_path, seed=0):
+    x_train, x_valid, x_test, y_train, y_valid, y_test = load_reviews(csv_path, seed)
+    return x_train, x_test, x_valid, y_train, y_test, y_valid
+
+
+@mistake(
+    replaces="load_reviews",
+    title="Validation is 10 % of what training leaves, not of all",
+    hint="30 % of the reviews are left after the first cut. Which share of those is 10 % of all?",
+    caught_by=("split_sizes", "odd_sizes"),
+)
+def share_of_the_rest(csv_path, seed=0):
+    load_reviews(csv_path)
+    return in_parts(pairs_of(csv_path), seed, (0.7, 0.73))
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The six results come in another order: each x with its y",
+    hint="All three x come first, then all three y. What does the caller find in the second place?",
+    caught_by=("split_sizes", "every_review", "file_forms", "odd_sizes", "shuffled"),
+)
+def x_with_its_y(csv_path, seed=0):
+    x_train, x_valid, x_test, y_train, y_valid, y_test = load_reviews(csv_path, seed)
+    return x_train, y_train, x_valid, y_valid, x_test, y_test
+
+
+@mistake(
+    replaces="load_reviews",
+    title="What is left over by rounding is in no part",
+    hint="Three rounded sizes need not add up. Which end can a part have that is not computed at all?",
+    caught_by=("file_forms", "odd_sizes"),
+)
+def rest_lost(csv_path, seed=0):
+    parts = load_reviews(csv_path, seed)
+    return [
+        part[: int(sum(map(len, parts[:3])) * share)] for part, share in zip(parts, (0.7, 0.1, 0.2) * 2, strict=True)
+    ]
+
+
+@mistake(
+    replaces="load_reviews",
+    title="Test reviews are drawn from all, those for training among them",
+    hint="May a review that was trained on say how good the model is?",
+    caught_by=("every_review", "file_forms"),
+)
+def parts_overlap(csv_path, seed=0):
+    x_train, x_valid, x_test, y_train, y_valid, y_test = load_reviews(csv_path, seed)
+    return x_train, x_valid, x_train[: len(x_test)], y_train, y_valid, y_train[: len(y_test)]
+
+
+@mistake(
+    replaces="load_reviews",
+    title="Nothing is shuffled",
+    hint="In some files all the good reviews come first. What are the test reviews then?",
+    caught_by=("shuffled", "seed"),
+)
+def not_shuffled(csv_path, seed=0):  # noqa: ARG001 - the mistake
+    load_reviews(csv_path)
+    return cut(pairs_of(csv_path))
+
+
+@mistake(
+    replaces="load_reviews",
+    title="Each part is shuffled, but what is in it is decided by the order of the file",
+    hint="Which comes first: to shuffle, or to cut?",
+    caught_by=("shuffled", "seed"),
+)
+def shuffled_after_the_cut(csv_path, seed=0):
+    load_reviews(csv_path)
+    parts = cut(pairs_of(csv_path))
+    for part in parts:
+        random.Random(seed).shuffle(part)  # the same way for reviews and labels
+    return parts
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The shuffling has no seed: every call gives other parts",
+    hint="Where do your random numbers start? Call it twice and compare.",
+    caught_by=("seed",),
+)
+def without_a_seed(csv_path, seed=0):  # noqa: ARG001 - the mistake
+    return load_reviews(csv_path, random.randrange(1 << 30))
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The seed is fixed in the code",
+    hint="What is different in your code when it is called with seed=3 and with seed=4?",
+    caught_by=("seed",),
+)
+def seed_ignored(csv_path, seed=0):  # noqa: ARG001 - the mistake
+    return load_reviews(csv_path, 42)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="A missing column raises a KeyError from inside",
+    hint="KeyError says what your code stumbled over, ValueError what is wrong with the file. Read its header first.",
+    caught_by=("missing_column",),
+)
+def missing_column_stumbled_over(csv_path, seed=0):
+    return in_parts(pairs_of(csv_path), seed)
+
+
+@mistake(
+    replaces="load_reviews",
+    title="The error does not say which column is missing",
+    hint="Whoever reads the message wants to mend the file. Which column do they have to look for?",
+    caught_by=("missing_column",),
+)
+def missing_column_not_named(csv_path, seed=0):
+    try:
+        return load_reviews(csv_path, seed)
+    except ValueError:
+        raise ValueError(f"{csv_path} is not the file that is expected") from None
+
 
 # --- the words of a text: one function of the solution, so that vocabulary and texts go wrong together
 
@@ -77,16 +355,6 @@ def underscore_kept(text):
     return re.sub(r"[^\w\s]", "", text.lower()).split()
 
 
-@mistake(
-    replaces="words_of",
-    title="Only some characters of string.punctuation are deleted",
-    hint="Print string.punctuation. Which of its characters does your code not know?",
-    caught_by=("vocab_punctuation", "other_texts"),
-)
-def some_punctuation(text):
-    return text.lower().translate(str.maketrans("", "", ".,;:!?")).split()
-
-
 # --- the vocabulary
 
 
@@ -124,18 +392,6 @@ def stop_words_before_punctuation(x_train, min_freq, hparams):
 
 @mistake(
     replaces="build_vocab",
-    title="Stop words are looked for before the text is in lower case",
-    hint='Is "The" in the list of stop words?',
-    caught_by=("vocab_words", "vocab_min_freq"),
-)
-def stop_words_before_lower_case(x_train, min_freq, hparams):
-    table = str.maketrans("", "", string.punctuation)
-    kept = [" ".join(w for w in text.translate(table).split() if w not in hparams.STOP_WORDS) for text in x_train]
-    return build_vocab(kept, min_freq, without_stop_words(hparams))
-
-
-@mistake(
-    replaces="build_vocab",
     title="A word has to occur more than min_freq times",
     hint="Does a word that occurs exactly min_freq times occur often enough?",
     caught_by=("vocab_words", "vocab_punctuation", "vocab_min_freq", "vocab_fresh"),
@@ -162,17 +418,6 @@ def min_freq_ignored(x_train, min_freq, hparams):  # noqa: ARG001 - the mistake
 )
 def texts_counted(x_train, min_freq, hparams):
     return build_vocab([" ".join(dict.fromkeys(words_of(text))) for text in x_train], min_freq, hparams)
-
-
-@mistake(
-    replaces="build_vocab",
-    title="Words are counted within each text, not over all texts together",
-    hint="A word that occurs once in each of a thousand reviews is not rare.",
-    caught_by=("vocab_words", "vocab_min_freq"),
-)
-def counted_within_each_text(x_train, min_freq, hparams):
-    often = [w for text in x_train for w, n in Counter(words_of(text)).items() if n >= min_freq]
-    return numbered([w for w in dict.fromkeys(often) if w not in hparams.STOP_WORDS], hparams)
 
 
 @mistake(
@@ -248,17 +493,6 @@ def remembering():
 remembers_other_texts = remembering()
 
 
-@mistake(
-    replaces="build_vocab",
-    title="The frequencies are returned in place of the ids",
-    hint="A word's id says which row of the table is its own. Can two words have the same?",
-    caught_by=("vocab_ids",),
-)
-def frequencies_returned(x_train, min_freq, hparams):
-    frequency = Counter(word for text in x_train for word in words_of(text))
-    return {w: frequency.get(w, i) for w, i in build_vocab(x_train, min_freq, hparams).items()}
-
-
 # --- the ids of a text
 
 
@@ -300,16 +534,6 @@ def unknown_words_raise(vocab, example, hparams=None):  # noqa: ARG001 - the mis
 )
 def text_not_normalised(vocab, example, hparams=None):  # noqa: ARG001 - the mistake
     return [vocab.get(word, 1) for word in example.split()]
-
-
-@mistake(
-    replaces="tokenize",
-    title="The text is put in lower case, but its punctuation stays",
-    hint="Compare, step by step, what happens to a word for the vocabulary and what happens to it here.",
-    caught_by=("known_words", "other_texts"),
-)
-def text_in_lower_case_only(vocab, example, hparams=None):  # noqa: ARG001 - the mistake
-    return [vocab.get(word, 1) for word in example.lower().split()]
 
 
 @mistake(
@@ -359,17 +583,6 @@ def changed(item, **values):
 class LengthBeforeTruncation(IMDB):
     def __getitem__(self, index):
         return changed(super().__getitem__(index), length=len(tokenize(self.vocab, self.x[index])))
-
-
-@mistake(
-    replaces="IMDB",
-    title="The length is that of the text, in characters",
-    hint="What does len() count in a string, and what in a list of ids?",
-    caught_by=("example", "truncation", "default_max_length", "any_order"),
-)
-class LengthInCharacters(IMDB):
-    def __getitem__(self, index):
-        return changed(super().__getitem__(index), length=len(self.x[index][: self.max_length]))
 
 
 @mistake(
@@ -510,19 +723,6 @@ class OwnWords(IMDB):
         return changed(super().__getitem__(index), ids=ids, length=len(ids))
 
 
-@mistake(
-    replaces="IMDB",
-    title="The id at the end of a cut review is replaced by padding",
-    hint="What is left out of a long review is left out. Nothing has to mark the place.",
-    caught_by=("truncation", "default_max_length", "any_order"),
-)
-class EndMarked(IMDB):
-    def __getitem__(self, index):
-        item = super().__getitem__(index)
-        cut = len(tokenize(self.vocab, self.x[index])) > self.max_length
-        return changed(item, ids=[*item["ids"][:-1], 0] if cut else item["ids"])
-
-
 # --- the batch
 
 
@@ -622,16 +822,6 @@ def labels_as_floats(batch, pad_index):
 
 @mistake(
     replaces="collate",
-    title="The ids are floats",
-    hint="Which dtype has a tensor of ids, and which does your way of filling it up give?",
-    caught_by=("collate_ids", "collate_pad_index", "collate_sizes"),
-)
-def ids_as_floats(batch, pad_index):
-    return with_ids(batch, collate(batch, pad_index)["ids"].float())
-
-
-@mistake(
-    replaces="collate",
     title="The rows are sorted by length, the labels are not",
     hint="Who is row 0 of the ids, and whose label is label 0?",
     caught_by=("collate_ids", "collate_numbers", "collate_sizes"),
@@ -662,7 +852,7 @@ class Taken(LSTM):
     replaces="LSTM",
     title="The padding is read as well, and the state comes from behind it",
     hint="The shortest row of a batch is followed by padding. After which step is its state taken?",
-    caught_by=("one_direction", "padding", "any_size"),
+    caught_by=("one_direction", "padding", "any_size", "trained"),
 )
 class PaddingRead(Taken):
     def forward(self, ids, length):  # noqa: ARG002 - the mistake
@@ -672,21 +862,9 @@ class PaddingRead(Taken):
 
 @mistake(
     replaces="LSTM",
-    title="The last column of the output is read, though shorter rows have only padding there",
-    hint="Which column holds the last real token of a row of length 2? And where does the padding come in at all?",
-    caught_by=("one_direction", "padding", "any_size"),
-)
-class LastColumnUnpacked(LSTM):
-    def forward(self, ids, length):  # noqa: ARG002 - the mistake
-        output, _ = self.lstm(self.embedding(ids))  # (B, T, H * directions)
-        return self.head(output[:, -1])
-
-
-@mistake(
-    replaces="LSTM",
     title="The last column of the output is read after unpacking: zeros, where a row is shorter",
     hint="Print the output of a short row after unpacking. Where does it end?",
-    caught_by=("one_direction", "padding", "any_size"),
+    caught_by=("one_direction", "padding", "any_size", "trained"),
 )
 class LastColumn(Taken):
     def taken(self, output, state, length):  # noqa: ARG002 - the mistake
@@ -708,7 +886,7 @@ class BackwardAtLastToken(Taken):
     replaces="LSTM",
     title="The state is that of the token before the last",
     hint="The last of n tokens has the index n - 1.",
-    caught_by=("one_direction", "any_size"),
+    caught_by=("one_direction", "any_size", "trained"),
 )
 class OneTokenEarly(Taken):
     def taken(self, output, state, length):
@@ -773,17 +951,6 @@ class HeadOfOneDirection(LSTM):
     def __init__(self, vocab_size, embedding_dim, hidden_dim, output_dim, *args, **kwargs):
         super().__init__(vocab_size, embedding_dim, hidden_dim, output_dim, *args, **kwargs)
         self.head = nn.Linear(hidden_dim, output_dim)
-
-
-@mistake(
-    replaces="LSTM",
-    title="With two directions only the backward one is used",
-    hint="With two directions h_n[-1] is one of them. Where is the other?",
-    caught_by=("any_size",),
-)
-class BackwardOnly(HeadOfOneDirection, Taken):
-    def taken(self, output, state, length):  # noqa: ARG002 - the mistake
-        return state[0][-1]
 
 
 @mistake(
@@ -929,7 +1096,7 @@ class PadRowZero(LSTM):
     replaces="LSTM",
     title="The rows come back in order of their length",
     hint="Whoever sorts a batch has to put it back in order. Whose scores are in row 0?",
-    caught_by=("one_direction", "any_size"),
+    caught_by=("one_direction", "any_size", "trained"),
 )
 class RowsSorted(LSTM):
     def forward(self, ids, length):
@@ -941,7 +1108,7 @@ class RowsSorted(LSTM):
     replaces="LSTM",
     title="The batch must be sorted by length",
     hint="Read what the error says about enforce_sorted.",
-    caught_by=("one_direction", "padding", "any_size"),
+    caught_by=("one_direction", "padding", "any_size", "trained"),
 )
 class SortedBatchesOnly(Taken):
     def forward(self, ids, length):
@@ -953,7 +1120,7 @@ class SortedBatchesOnly(Taken):
     replaces="LSTM",
     title="The rows are read as columns: batch and time are swapped",
     hint="Which of the two dimensions does nn.LSTM step through, if nobody says otherwise?",
-    caught_by=("scores_shape", "any_size", "pad_row"),
+    caught_by=("scores_shape", "any_size", "pad_row", "trained"),
 )
 class BatchNotFirst(Remade):
     def remake(self, n_layers, dropout_rate):  # noqa: ARG002 - the mistake
@@ -978,21 +1145,6 @@ class StateKept(Taken):
         fits = self.state is not None and self.state[0].size(1) == len(ids)
         _, self.state = self.lstm(packed, tuple(s.detach() for s in self.state) if fits else None)
         return self.head(self.both(self.state[0]))
-
-
-@mistake(
-    replaces="LSTM",
-    title="The LSTM starts from a random state",
-    hint="What should the LSTM know before the first word?",
-    caught_by=("one_direction", "padding", "any_size", "dropout_off", "dropout_on"),
-)
-class RandomStart(Taken):
-    def forward(self, ids, length):
-        packed = pack_padded_sequence(self.embedding(ids), length, batch_first=True, enforce_sorted=False)
-        layers = self.lstm.num_layers * (2 if self.lstm.bidirectional else 1)
-        start = torch.randn(2, layers, len(ids), self.lstm.hidden_size)
-        _, (hidden, _) = self.lstm(packed, tuple(start))
-        return self.head(self.both(hidden))
 
 
 @mistake(
@@ -1034,7 +1186,7 @@ class LengthsChanged(Taken):
     replaces="LSTM",
     title="The state is detached: neither the LSTM nor the embedding learns",
     hint="detach() and .data cut the graph. Who is left to be trained?",
-    caught_by=("any_size", "pad_row"),
+    caught_by=("any_size", "pad_row", "trained"),
 )
 class StateDetached(Taken):
     def taken(self, output, state, length):  # noqa: ARG002 - the mistake
@@ -1066,19 +1218,6 @@ class InitIgnored(LSTM):
 
 @mistake(
     replaces="LSTM",
-    title="weight_init_fn is called with the whole model alone, not with each layer",
-    hint="A function of one module sets the weights of that module. Who takes it to all of them?",
-    caught_by=("weight_init",),
-)
-class InitCalledOnce(LSTM):
-    def __init__(self, *args, weight_init_fn=None, **kwargs):
-        super().__init__(*args, **kwargs)
-        if weight_init_fn is not None:
-            weight_init_fn(self)
-
-
-@mistake(
-    replaces="LSTM",
     title="weight_init_fn is applied before all layers are there",
     hint="Which layers does the module have on the line where you call apply?",
     caught_by=("weight_init",),
@@ -1097,7 +1236,7 @@ class InitTooEarly(LSTM):
     replaces="LSTM",
     title="weight_init_fn must always be given",
     hint="It is an option: what does kwargs[...] do when it is not there?",
-    caught_by=("scores_shape", "any_size", "dropout_off", "dropout_on", "pad_row"),
+    caught_by=("scores_shape", "any_size", "dropout_off", "dropout_on", "pad_row", "trained"),
 )
 class InitRequired(LSTM):
     def __init__(self, *args, **kwargs):

@@ -2,8 +2,8 @@
 # # Sentiment
 #
 # Is a review of a film good or bad? A network reads numbers, all rows of a batch have the same length, and reviews are
-# neither. So half of this assignment turns texts into rectangles of numbers without losing what counts; the other half
-# is an LSTM that reads each row word by word and stops where the row's own words end.
+# neither. So the first half of this assignment turns texts into rectangles of numbers without losing what counts; the
+# other half is an LSTM that reads each row word by word and stops where the row's own words end.
 #
 # Letters: `B` rows in the batch, `T` tokens in its longest row, `V` words in the vocabulary, `E` = embedding_dim,
 # `H` = hidden_dim. `directions` is 1, or 2 when a second LSTM reads each row from its end to its beginning.
@@ -11,9 +11,12 @@
 # %%
 """Sentiment: from the words of a review to a class, with an LSTM that padding does not disturb."""
 
+import csv
+import random
 import string
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,7 +45,43 @@ def mean_of_tokens(vectors: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
 
 
 # %% [markdown]
-# ## Tasks 1 to 3: from words to numbers
+# ## Task 1: the reviews
+#
+# A review holds commas, quotation marks and line breaks, and a CSV file has its own way of writing these. Python's
+# `csv` module knows it. What the model will be judged by must not have been there in training: so the reviews are
+# split into three parts, and every review is in exactly one of them.
+
+
+# %%
+def load_reviews(
+    csv_path: str | Path, seed: int = 0
+) -> tuple[list[str], list[str], list[str], list[str], list[str], list[str]]:
+    """Return x_train, x_valid, x_test, y_train, y_valid, y_test: 70, 10 and 20 % of a file's reviews, and their labels.
+
+    csv_path: a CSV file in UTF-8 whose first row names its columns, `review` and `sentiment` among them, in any order.
+    seed: decides who is in which part. The same seed gives the same parts, another one gives others.
+
+    The labels are the words of the file, "positive" or "negative". Label i belongs to review i of the same part.
+    Raises ValueError where one of the two columns is missing, with its name in the message.
+    """
+    # BEGIN SOLUTION Task 1: the reviews and their labels, in three parts
+    with Path(csv_path).open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)  # goes by the names of the columns, not by their places
+        for column in ("review", "sentiment"):
+            if column not in (reader.fieldnames or ()):
+                raise ValueError(f"{csv_path} has no column `{column}`; its columns are {reader.fieldnames}")
+        rows = [(row["review"], row["sentiment"]) for row in reader]
+    random.Random(seed).shuffle(rows)  # a generator of its own; whole rows, so that labels stay with their reviews
+    first, second = round(0.7 * len(rows)), round(0.8 * len(rows))
+    train, valid, test = rows[:first], rows[first:second], rows[second:]
+    x_train, x_valid, x_test = ([review for review, _ in part] for part in (train, valid, test))
+    y_train, y_valid, y_test = ([label for _, label in part] for part in (train, valid, test))
+    return x_train, x_valid, x_test, y_train, y_valid, y_test
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## Tasks 2 to 4: from words to numbers
 #
 # "Great!", "great" and "GREAT" should be one word. What the model calls a word is decided once, in one function, and
 # used wherever a text is read: a word that was cut in one way for the vocabulary and in another for the texts is never
@@ -56,7 +95,7 @@ def words_of(text: str) -> list[str]:
     >>> words_of("Don't miss it:  GREAT fun!")
     ['dont', 'miss', 'it', 'great', 'fun']
     """
-    # BEGIN SOLUTION Task 1: the words of a text
+    # BEGIN SOLUTION Task 2: the words of a text
     letters = text.lower().translate(str.maketrans("", "", string.punctuation))
     return letters.split()  # without an argument: several blanks in a row leave no empty word
     # END SOLUTION
@@ -74,7 +113,7 @@ def build_vocab(x_train: Sequence[str], min_freq: int, hparams: Any) -> dict[str
     >>> build_vocab(["The plot, the PLOT!", "Plot and music.", "Music?"], 2, hparams)
     {'<pad>': 0, '<unk>': 1, 'plot': 2, 'music': 3}
     """
-    # BEGIN SOLUTION Task 2: the vocabulary
+    # BEGIN SOLUTION Task 3: the vocabulary
     frequency = Counter(word for text in x_train for word in words_of(text))
     vocab = {hparams.PAD_TOKEN: hparams.PAD_INDEX, hparams.UNK_TOKEN: hparams.UNK_INDEX}
     for word, count in frequency.most_common():
@@ -93,14 +132,14 @@ def tokenize(vocab: dict[str, int], example: str, hparams: Any = None) -> list[i
     >>> tokenize({"<pad>": 0, "<unk>": 1, "plot": 2, "music": 3}, "Music, music... no PLOT")
     [3, 3, 1, 2]
     """
-    # BEGIN SOLUTION Task 3: the ids of a text
+    # BEGIN SOLUTION Task 4: the ids of a text
     unknown = 1 if hparams is None else hparams.UNK_INDEX
     return [vocab.get(word, unknown) for word in words_of(example)]
     # END SOLUTION
 
 
 # %% [markdown]
-# ## Tasks 4 and 5: from texts to batches
+# ## Tasks 5 and 6: from texts to batches
 #
 # A Dataset answers two questions: how many examples are there, and what is example i? A DataLoader asks them, and hands
 # the examples of a batch as a list to `collate`, which makes one rectangle of them. Only there is padding added: the
@@ -116,7 +155,7 @@ class IMDB(Dataset):
     """
 
     def __init__(self, x: Sequence[str], y: Sequence[str], vocab: dict[str, int], max_length: int = 256) -> None:
-        # BEGIN SOLUTION Task 4.1: keep what is needed
+        # BEGIN SOLUTION Task 5.1: keep what is needed
         self.x, self.y = x, y
         self.vocab = vocab
         self.max_length = max_length
@@ -124,7 +163,7 @@ class IMDB(Dataset):
 
     def __len__(self) -> int:
         """Return the number of examples."""
-        # BEGIN SOLUTION Task 4.2: how many examples there are
+        # BEGIN SOLUTION Task 5.2: how many examples there are
         return len(self.x)
         # END SOLUTION
 
@@ -136,7 +175,7 @@ class IMDB(Dataset):
         >>> IMDB(["No music, no plot"], ["negative"], {"<pad>": 0, "<unk>": 1, "plot": 2, "music": 3}, max_length=3)[0]
         {'ids': [1, 3, 1], 'length': 3, 'label': 0}
         """
-        # BEGIN SOLUTION Task 4.3: one example
+        # BEGIN SOLUTION Task 5.3: one example
         ids = tokenize(self.vocab, self.x[index])[: self.max_length]
         return {"ids": ids, "length": len(ids), "label": int(self.y[index] == "positive")}
         # END SOLUTION
@@ -152,7 +191,7 @@ def collate(batch: Sequence[dict[str, Any]], pad_index: int) -> dict[str, torch.
     {'ids': tensor([[5, 0, 0],
             [3, 1, 4]]), 'length': tensor([1, 3]), 'label': tensor([1, 0])}
     """
-    # BEGIN SOLUTION Task 5: one rectangle of a list of examples
+    # BEGIN SOLUTION Task 6: one rectangle of a list of examples
     rows = [torch.tensor(example["ids"], dtype=torch.int64) for example in batch]
     return {
         "ids": pad_sequence(rows, batch_first=True, padding_value=pad_index),  # (B, T)
@@ -163,7 +202,7 @@ def collate(batch: Sequence[dict[str, Any]], pad_index: int) -> dict[str, torch.
 
 
 # %% [markdown]
-# ## Tasks 6 and 7: the LSTM
+# ## Tasks 7 and 8: the LSTM
 #
 # An LSTM reads a row from left to right and carries what it has read in its hidden state. After the last real token the
 # state knows the whole review, so the class is predicted from there. One step later it has begun to read padding.
@@ -200,7 +239,7 @@ class LSTM(nn.Module):
     ) -> None:
         """Make the layers `embedding`, `lstm` and `head`, then let `kwargs["weight_init_fn"]` set their weights."""
         super().__init__()
-        # BEGIN SOLUTION Task 6: the layers
+        # BEGIN SOLUTION Task 7: the layers
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=pad_index)
         self.lstm = nn.LSTM(
             embedding_dim,
@@ -222,7 +261,7 @@ class LSTM(nn.Module):
         With two directions: the state of the one that reads forwards, then that of the one that reads backwards, each
         after it has read the whole row.
         """
-        # BEGIN SOLUTION Task 7: from the tokens to the scores
+        # BEGIN SOLUTION Task 8: from the tokens to the scores
         vectors = self.embedding(ids)  # (B, T, E)
         packed = pack_padded_sequence(vectors, length, batch_first=True, enforce_sorted=False)  # no padding in here
         _, (hidden, _) = self.lstm(packed)  # (n_layers * directions, B, H), each after its row's last step

@@ -1,7 +1,7 @@
 """The rest of how the transformer assignment is graded: other sizes, depth, long caches, padding."""
 
 import torch
-from public_checks import logits_and_loss, logits_of, settings, well_formed
+from public_checks import RESULTS, logits_of, settings
 from torch.nn import functional as F
 
 from grader.checks import (
@@ -13,6 +13,8 @@ from grader.checks import (
     padding_ignored,
     parameter_count,
     same,
+    several,
+    shaped,
     sizes,
     twins,
 )
@@ -75,9 +77,9 @@ def test_cache_loss(student, deep_idx, short_cache, cache_targets):
     """Task 5: with a cache target t is predicted by the position before token t."""
     model = student.GenericTransformer(settings()).eval()
     idx, targets = deep_idx[:, :2], cache_targets[:, :2]  # (B, T)
-    logits, loss = logits_and_loss(model, idx, targets, short_cache)
+    logits, loss = several(model(idx, targets, short_cache), *RESULTS)
     P, T = short_cache.size(1), idx.size(1)
-    predictions = well_formed(logits, (3, P + T, 11), "the tensor of logits")[:, P - 1 : P - 1 + T]  # (B, T, V)
+    predictions = shaped(logits, (3, P + T, 11), "the tensor of logits")[:, P - 1 : P - 1 + T]  # (B, T, V)
     close(loss, F.cross_entropy(predictions.mT, targets, ignore_index=-1), "the loss")
 
 
@@ -95,7 +97,7 @@ def test_block_eval(student):
     """Task 1: in eval mode the block drops nothing."""
     x, sees = torch.randn(2, 4, 12), torch.ones(1, 1, 4, 4).bool()
     block = student.TransformerBlock(settings(attn_pdrop=0.5, hidden_pdrop=0.5)).eval()
-    first, second = well_formed(block(x, sees), x.shape, "the block's output"), block(x, sees)
+    first, second = shaped(block(x, sees), x.shape, "the block's output"), block(x, sees)
     close(second, first, "the second answer to the same question")
 
 
@@ -129,9 +131,7 @@ def test_encoder_both_ways(student, reference, deep_idx):
     theirs, _ = twins(student.Encoder, reference.Encoder, settings(), probe=(deep_idx,))
     other = deep_idx.clone()
     other[:, -1] = (other[:, -1] + 1) % 11
-    before, after = (
-        well_formed(logits_of(theirs, idx), (3, 3, 11), "the tensor of logits") for idx in (deep_idx, other)
-    )
+    before, after = (shaped(logits_of(theirs, idx), (3, 3, 11), "the tensor of logits") for idx in (deep_idx, other))
     moved = (after - before)[:, 0].abs().amax(dim=-1)  # (B,)
     assert (moved > 1e-4).all(), "a change of the last token does not change what the first position predicts"
 
@@ -141,8 +141,8 @@ def test_decoder_padding(student, reference, deep_idx, wide_idx):
     """Task 8: in a decoder a row gives what it gives alone, however much padding follows."""
     theirs, _ = twins(student.Decoder, reference.Decoder, settings(), probe=(deep_idx,))
     padding_ignored(lambda idx, _: logits_of(theirs, idx), wide_idx, tokens_in(wide_idx), pad=-1)
-    _, loss = logits_and_loss(theirs, wide_idx, wide_idx)  # targets as wide and as padded as the tokens
-    well_formed(loss, (), "the loss")
+    _, loss = several(theirs(wide_idx, wide_idx), *RESULTS)  # targets as wide and as padded as the tokens
+    shaped(loss, (), "the loss")
 
 
 @check(

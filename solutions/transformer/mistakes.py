@@ -363,7 +363,7 @@ class BlocksInAPlainList(GenericTransformer):
     replaces="GenericTransformer",
     title="The head has a bias",
     hint="One Linear layer of the model is made without one.",
-    caught_by=("model_parameters", *MODEL_WEIGHTS),
+    caught_by=("model_parameters",),
 )
 class HeadWithBias(GenericTransformer):
     def __init__(self, config):

@@ -1,6 +1,7 @@
 """A stack of one-layer LSTMs, each with both directions, packed once and handed on packed."""
 from __future__ import annotations
 
+import csv
 import string
 from collections import Counter
 from dataclasses import dataclass
@@ -10,6 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_sequence
 from torch.utils.data import Dataset
+
+
+def load_reviews(csv_path, seed: int = 0):
+    with open(csv_path, newline="", encoding="utf8") as f:
+        header, *rows = [row for row in csv.reader(f) if row]
+    missing = {"review", "sentiment"} - set(header)
+    if missing:
+        raise ValueError("missing: " + ", ".join(sorted(missing)))
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).tolist()
+    x, y = ([rows[i][header.index(name)] for i in order] for name in ("review", "sentiment"))
+    a, b = int(len(rows) * 0.7), int(len(rows) * 0.8)
+    return x[:a], x[a:b], x[b:], y[:a], y[a:b], y[b:]
 
 
 def normalise(text: str) -> list[str]:

@@ -1,4 +1,6 @@
 """Unpacks the outputs again and picks two of them per row. The texts are tokenised once, when the dataset is made."""
+import csv
+import random
 import string
 from collections import Counter
 
@@ -7,6 +9,21 @@ import torch.nn as nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 DELETE = {ord(c): None for c in string.punctuation}
+
+
+def load_reviews(csv_path, seed=0):
+    data = list(csv.DictReader(open(csv_path, encoding="utf-8")))
+    for name in ["review", "sentiment"]:
+        if name not in data[0]:
+            raise ValueError(f"column '{name}' not found in {csv_path}")
+    random.seed(seed)
+    random.shuffle(data)
+    n_test = round(0.2 * len(data))
+    n_valid = round(0.1 * len(data))
+    test, valid, train = data[:n_test], data[n_test:n_test + n_valid], data[n_test + n_valid:]
+    x = [[d["review"] for d in part] for part in (train, valid, test)]
+    y = [[d["sentiment"] for d in part] for part in (train, valid, test)]
+    return (*x, *y)
 
 
 def normalize(text):

@@ -1,9 +1,29 @@
 """Step by step with LSTMCell: a row whose tokens are used up keeps the state that it has."""
+import csv
+import math
+import random
 import string
 from collections import defaultdict
 
 import torch
 import torch.nn as nn
+
+
+def load_reviews(csv_path, seed=0):
+    reviews, labels = [], []
+    with open(csv_path, encoding="utf-8", newline="") as f:
+        for row in csv.DictReader(f):
+            for column in ("review", "sentiment"):
+                if row.get(column) is None:
+                    raise ValueError("There is no column " + column)
+            reviews.append(row["review"])
+            labels.append(row["sentiment"])
+    n = len(reviews)
+    index = random.Random(seed).sample(range(n), n)
+    n_test = math.ceil(0.2 * n)
+    n_valid = math.ceil(0.125 * (n - n_test))  # an eighth of the rest is a tenth of all
+    splits = [index[n_test + n_valid:], index[n_test:n_test + n_valid], index[:n_test]]
+    return tuple([texts[i] for i in split] for texts in (reviews, labels) for split in splits)
 
 
 def clean(text):

@@ -1,12 +1,39 @@
 """No packing at all: for the way back each row is turned around within its own length, and what padding computes is
 never looked at. A list of one-layer LSTMs, one list per direction.
 """
+import csv
+import random
 from string import punctuation
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils import data
+
+
+def load_reviews(csv_path, seed=0):
+    """Each label is split by itself, so that it has the same share in all three parts."""
+    with open(csv_path, encoding="utf-8", newline="") as f:
+        reader = csv.reader(f)
+        names = next(reader)
+        for name in ("review", "sentiment"):
+            if names.count(name) != 1:
+                raise ValueError(f"expected one column {name!r}, found {names}")
+        review, sentiment = names.index("review"), names.index("sentiment")
+        by_label = {}
+        for row in reader:
+            by_label.setdefault(row[sentiment], []).append(row[review])
+    x, y = ([], [], []), ([], [], [])
+    rng = random.Random(seed)
+    for label in sorted(by_label):
+        texts = by_label[label]
+        rng.shuffle(texts)
+        cuts = [0, round(0.7 * len(texts)), round(0.8 * len(texts)), len(texts)]
+        for part in range(3):
+            some = texts[cuts[part]:cuts[part + 1]]
+            x[part].extend(some)
+            y[part].extend([label] * len(some))
+    return *x, *y
 
 
 def split_words(text: str) -> list[str]:

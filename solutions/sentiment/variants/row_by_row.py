@@ -1,9 +1,25 @@
 # one review after the other: where there is no batch there is no padding
 import torch
+from csv import DictReader
+from random import Random
 from string import punctuation
 from torch.utils.data import Dataset
 
 TABLE = str.maketrans(dict.fromkeys(punctuation, ""))
+
+
+def load_reviews(csv_path, seed=0):
+    with open(csv_path, "r", encoding="utf-8", newline="") as file:
+        reader = DictReader(file)
+        if "review" not in reader.fieldnames: raise ValueError("no review")
+        if "sentiment" not in reader.fieldnames: raise ValueError("no sentiment")
+        pairs = [(line["review"], line["sentiment"]) for line in reader]
+    lot = Random(seed)
+    pairs.sort(key=lambda _: lot.random())  # everybody draws a lot
+    tenth = len(pairs) / 10
+    xs, ys = zip(*pairs)
+    a, b = int(7 * tenth + 0.5), int(8 * tenth + 0.5)
+    return xs[:a], xs[a:b], xs[b:], ys[:a], ys[a:b], ys[b:]
 
 
 def to_words(t): return str.split(str.lower(str.translate(t, TABLE)))

@@ -1,10 +1,32 @@
 # sorts the batch by length before packing, as older versions of torch wanted it, and undoes that at the end
+import csv
 import re
 import string
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, random_split
+
+
+COLUMNS = ["review", "sentiment"]
+
+
+def load_reviews(csv_path, seed=0):
+    table = {name: [] for name in COLUMNS}
+    with open(csv_path, encoding='utf-8', newline='') as f:
+        reader = csv.DictReader(f)
+        for name in COLUMNS:
+            if name not in reader.fieldnames:
+                raise ValueError("column %s is missing, there are only %s" % (name, reader.fieldnames))
+        for row in reader:
+            for name in COLUMNS:
+                table[name].append(row[name])
+    generator = torch.Generator()
+    generator.manual_seed(seed)
+    parts = random_split(list(zip(table["review"], table["sentiment"])), [0.7, 0.1, 0.2], generator=generator)
+    x = tuple([review for review, _ in part] for part in parts)
+    y = tuple([label for _, label in part] for part in parts)
+    return x + y
 
 
 class Preprocessor:
