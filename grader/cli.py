@@ -130,6 +130,7 @@ def _add_validate(commands: _Commands[_Parser]) -> None:
     validate.add_argument(
         "--seeds", metavar="N", type=_count, default=50, help="how many seeds the solution has to pass"
     )
+    validate.add_argument("--quick", action="store_true", help="one seed, no mutants, one known mistake for each check")
     validate.add_argument("--no-mutants", action="store_true", help="leave out the small changes made of the solution")
     validate.add_argument(
         "-j", "--jobs", metavar="N", type=_jobs, help="how many to run side by side; all cores when left out"

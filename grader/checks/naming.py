@@ -20,6 +20,7 @@ _WORDS = {
 }
 _MEANS = {word: meaning for meaning, words in _WORDS.items() for word in (meaning, *words.split()) if word.isalpha()}
 _WHOLE = {"cattn": ("q", "k", "v"), "inproj": ("q", "k", "v"), "tokv": ("k", "v"), "lmhead": ("out",), "cfc": ("1",)}
+_SIDES = dict.fromkeys(["encoder", "enc", "reader"], "encoder") | dict.fromkeys(["decoder", "dec", "writer"], "decoder")
 _ROLES = dict.fromkeys(["w", "weight", "weights", "kernel", "matrix", "gamma", "scale"], "weight")
 _ROLES |= dict.fromkeys(["b", "bias", "biases", "beta", "shift", "offset"], "bias")
 _RECURRENT = re.compile(r"((?:weight|bias)_(?:ih|hh|hr))(?:_l(\d+))?(_reverse)?")
@@ -60,6 +61,8 @@ def strangeness(mine: str, theirs: tuple[str, ...]) -> float:
     wanted = tuple(word for concept, _ in others for word in concept)
     context = {word for _, words in others for word in words}
     apart = 0.5 * (1 - len(context & around) / len(context | around)) if context and around else 0.0
+    if (side := _side(mine)) and {side, *map(_side, theirs)} >= {"encoder", "decoder"}:
+        apart += OPPOSED  # of two models that are built alike, the other one
     if not own or not wanted:
         return UNKNOWN + apart
     if own == wanted:
@@ -81,6 +84,12 @@ def stands_last(layer: str) -> bool:
 
 def _joined(*parts: str | None) -> str:
     return ".".join(part for part in parts if part)
+
+
+def _side(layer: str) -> str | None:
+    """Of the two halves of a model, the one that the layer lies in."""
+    words = (word for part in layer.split(".")[:-1] for word in _words(part))
+    return next((_SIDES[word] for word in words if word in _SIDES), None)
 
 
 @lru_cache(1 << 12)

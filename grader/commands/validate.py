@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +32,13 @@ def run(args: argparse.Namespace) -> int:
     from grader.proof.prove import prove
 
     code, told = 0, []
+    proofs: list[Proof] = []
     jobs = args.jobs or len(os.sched_getaffinity(0))
     for name in names:
         try:
             assignment = load_assignment(root, name)
-            proof = prove(assignment, seeds=args.seeds, with_mutants=not args.no_mutants, jobs=jobs)
+            seeds, with_mutants = (1, False) if args.quick else (args.seeds, not args.no_mutants)
+            proof = prove(assignment, seeds=seeds, with_mutants=with_mutants, jobs=jobs, few=args.quick)
         except UsageError as error:
             sys.stderr.write(f"grader: {clean(error)}\n")
             told.append({"name": name, "broken": clean(error)})
@@ -48,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
             (args.out / f"{name}.html").write_text(render_proof(proof), encoding="utf-8")
         if not args.json:
             _print(proof)
+            proofs.append(proof)
+    if len(proofs) > 1:
+        _print_summaries(proofs)
     if args.json:
         print(json.dumps({"assignments": told}, indent=1, ensure_ascii=False))
     return code
@@ -106,6 +112,30 @@ def _print(proof: Proof) -> None:
             said = f"survives, line {mutant.line}: {mutant.before} -> {mutant.after}: {survivor.why}"
             line((said, STYLES["mute"]))
     line("\n", (_summary(proof), STYLES["bad" if proof.problems else "good"]))
+
+
+def _print_summaries(proofs: Sequence[Proof]) -> None:
+    """All assignments once more, a line each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from grader.commands.terminal import STYLES, console
+
+    heads = ("points", "checks", "mistakes caught", "variants right", "mutants killed", "left, explained", "seconds")
+    table = Table("assignment", *heads, box=None, padding=(0, 2, 0, 0))
+    for proof in proofs:
+        explained = sum(survivor.why is not None for survivor in proof.survivors)
+        cells = (
+            f"{proof.points:g}",
+            str(len(proof.checks)),
+            f"{proof.caught} of {len(proof.rows)}",
+            f"{sum(proof.variants.values())} of {len(proof.variants)}",
+            f"{proof.killed} of {proof.killed + len(proof.survivors)}",
+            f"{len(proof.survivors)}, {explained}",
+            f"{proof.seconds:g}",
+        )
+        table.add_row(Text(proof.name, STYLES["bad" if proof.problems else "good"]), *cells)
+    console().print("", table, sep="\n")
 
 
 def _summary(proof: Proof) -> str:

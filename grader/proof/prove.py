@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,12 +57,13 @@ class Proof:
         return sum(check.max_points for check in self.checks if check.id in idle)
 
 
-def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, jobs: int) -> Proof:
-    """Run the checks on solution, skeleton, variants, known mistakes and mutants. Raises UsageError for a broken
-    assignment.
+def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, jobs: int, few: bool = False) -> Proof:
+    """Run the checks on solution, skeleton, variants, known mistakes and mutants; with `few` on as many mistakes as
+    every check needs to fail once. Raises UsageError for a broken assignment.
     """
     started = time.monotonic()
     known = [record for name in known_mistakes(assignment) for record in overlay(assignment, name)[0]]
+    known = _one_for_each_check(known) if few else known
     made = mutants(assignment.solution.read_text(encoding="utf-8"), assignment.parts) if with_mutants else []
     explained = explanations(assignment.solution_folder / "equivalent.yaml") if with_mutants else []
     checks, trials = perform(assignment, _programs(assignment, known, made, seeds), jobs=jobs)
@@ -95,6 +96,16 @@ def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, jobs: int) 
         warnings=tuple(warnings),
         seconds=round(time.monotonic() - started, 1),
     )
+
+
+def _one_for_each_check(known: Sequence[Mistake]) -> list[Mistake]:
+    """Mistakes that fail every check that one fails; always the one that fails most of what is left."""
+    chosen: list[Mistake] = []
+    left = {check for mistake in known for check in mistake.caught_by}
+    while left:
+        chosen.append(max(known, key=lambda mistake: len(left.intersection(mistake.caught_by))))
+        left -= set(chosen[-1].caught_by)
+    return chosen
 
 
 def _place(assignment: Assignment, path: Path) -> str:

@@ -10,7 +10,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import NoReturn
 
@@ -184,7 +184,11 @@ class _Stage:
                 os.dup2(null, stream)
             self._bound(len(program.seeds))
             for seed in program.seeds:
-                runs[seed] = {check: astuple(mark) for check, mark in self._run(session, program, seed).items()}
+                marks = self._run(session, program, seed)
+                runs[seed] = {check: astuple(mark) for check, mark in marks.items()}
+                if program.again is not None:  # whose points follow through has been seen
+                    lost = {check for check, mark in marks.items() if mark.lost}
+                    program = replace(program, again=lost & set(program.again))
         except BaseException as error:
             trouble = f"{type(error).__name__}: {clean(error, 400)}"
         finally:
@@ -206,7 +210,7 @@ class _Stage:
         self._plugin.seed = seed
         self._plugin.begin(LocalPort(program.make(), as_student=True))
         self._raised.clear()
-        self._plugin.explain = program.again is None or seed == program.seeds[0]  # what follows through has been seen
+        self._plugin.explain = program.again is None or seed == program.seeds[0]
         left_out = self._plugin.left_out = _left_out([declared(item) for item in session.items], program, seed)
         for item, following in zip(session.items, [*session.items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
