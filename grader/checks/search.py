@@ -134,6 +134,8 @@ def _choices(place: Place, theirs: Sequence[Place], known: Collection[object]) -
             sources = tuple(group[i] for i in chosen)
             odd = naming.strangeness(place.name, tuple(source.name for source in sources))
             named = odd < naming.UNKNOWN
+            if not named:
+                odd += (several - 1) * naming.UNKNOWN  # each of them may have a place that is called what it is
             if odd > naming.EXACT:
                 odd += _DISORDER * sum(a > b for a, b in combinations(chosen, 2))
                 odd += _DISORDER * 4 * abs(place.start - sources[0].start)

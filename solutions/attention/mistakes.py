@@ -78,7 +78,7 @@ def queries_and_keys_swapped(q, k, v, mask=None):
     replaces="attention",
     title="The keys are reshaped where they should be transposed",
     hint="view keeps the numbers in their order in memory. Does a transpose?",
-    caught_by=("weights", "layer_respects_mask", "other_sizes", "scale", "no_leak", "gradients"),
+    caught_by=("weights", "other_sizes", "scale", "no_leak", "gradients"),
 )
 def keys_viewed_not_transposed(q, k, v, mask=None):
     B, H, T, D = k.shape
@@ -101,16 +101,7 @@ def with_softmax(dim, q, k, v, mask, fill=-1e9):
     replaces="attention",
     title="The softmax is over the queries instead of the keys",
     hint="Sum the weights along each dimension: which of the sums is one, and which should be?",
-    caught_by=(
-        "rows_sum_to_one",
-        "weights",
-        "layer_respects_mask",
-        "other_sizes",
-        "scale",
-        "broadcast_masks",
-        "no_leak",
-        "gradients",
-    ),
+    caught_by=("rows_sum_to_one", "weights", "other_sizes", "scale", "broadcast_masks", "no_leak", "gradients"),
 )
 def softmax_over_queries(q, k, v, mask=None):
     return with_softmax(-2, q, k, v, mask)
@@ -120,16 +111,7 @@ def softmax_over_queries(q, k, v, mask=None):
     replaces="attention",
     title="The softmax is over the heads instead of the keys",
     hint="Each head looks for itself: its weights do not depend on the other heads.",
-    caught_by=(
-        "rows_sum_to_one",
-        "weights",
-        "layer_respects_mask",
-        "other_sizes",
-        "scale",
-        "broadcast_masks",
-        "no_leak",
-        "gradients",
-    ),
+    caught_by=("rows_sum_to_one", "weights", "other_sizes", "scale", "broadcast_masks", "no_leak", "gradients"),
 )
 def softmax_over_heads(q, k, v, mask=None):
     return with_softmax(1, q, k, v, mask)
@@ -157,15 +139,13 @@ def softmax_overflows(q, k, v, mask=None):
         "rows_sum_to_one",
         "weights",
         "output",
-        "layer_shape",
         "other_sizes",
         "scale",
         "broadcast_masks",
         "no_leak",
-        "layer_sizes",
+        "layer_shape",
         "dropout_off",
         "hidden_dropout",
-        "layer_gradients",
     ),
 )
 def scores_returned(q, k, v, mask=None):
@@ -181,15 +161,7 @@ def scores_returned(q, k, v, mask=None):
     replaces="attention",
     title="The mask is inverted: what may be seen is hidden",
     hint="1 or True means that the query MAY look. Which entries are to be filled?",
-    caught_by=(
-        "mask_kinds",
-        "layer_respects_mask",
-        "broadcast_masks",
-        "no_leak",
-        "gradients",
-        "layer_sizes",
-        "attention_dropout",
-    ),
+    caught_by=("mask_kinds", "broadcast_masks", "no_leak", "gradients", "attention_dropout"),
 )
 def mask_inverted(q, k, v, mask=None):
     return attention(q, k, v, None if mask is None else mask == 0)
@@ -199,7 +171,7 @@ def mask_inverted(q, k, v, mask=None):
     replaces="attention",
     title="The mask is not used",
     hint="Find the line in which the mask changes a score.",
-    caught_by=("mask_kinds", "layer_respects_mask", "broadcast_masks", "no_leak", "gradients"),
+    caught_by=("mask_kinds", "broadcast_masks", "no_leak", "gradients"),
 )
 def mask_ignored(q, k, v, mask=None):  # noqa: ARG001 - the mistake
     return attention(q, k, v)
@@ -209,7 +181,7 @@ def mask_ignored(q, k, v, mask=None):  # noqa: ARG001 - the mistake
     replaces="attention",
     title="The mask is applied after the softmax, and the rows no longer sum to one",
     hint="The softmax has already given weight to the hidden keys. Who gets it once it is taken from them?",
-    caught_by=("mask_kinds", "layer_respects_mask", "broadcast_masks", "no_leak", "gradients"),
+    caught_by=("mask_kinds", "broadcast_masks", "no_leak", "gradients"),
 )
 def mask_after_softmax(q, k, v, mask=None):
     _, weights = attention(q, k, v)
@@ -222,7 +194,7 @@ def mask_after_softmax(q, k, v, mask=None):
     replaces="attention",
     title="Hidden scores are set to 0 before the softmax",
     hint="e^0 is not 0. Which score does the softmax turn into no weight?",
-    caught_by=("mask_kinds", "layer_respects_mask", "broadcast_masks", "no_leak", "gradients"),
+    caught_by=("mask_kinds", "broadcast_masks", "no_leak", "gradients"),
 )
 def masked_scores_zero(q, k, v, mask=None):
     return with_softmax(-1, q, k, v, mask, fill=0.0)
@@ -232,7 +204,7 @@ def masked_scores_zero(q, k, v, mask=None):
     replaces="attention",
     title="Hidden scores are set to a number that is not low enough, and attention leaks",
     hint="Scores can be much lower than the number you chose. Is there one that no score is below?",
-    caught_by=("layer_respects_mask", "no_leak", "gradients"),
+    caught_by=("no_leak", "gradients"),
 )
 def masked_scores_leak(q, k, v, mask=None):
     return with_softmax(-1, q, k, v, mask, fill=-10.0)
@@ -311,7 +283,6 @@ def values_taken_from_keys(q, k, v, mask=None):
     hint="Look at the order of the two results in the signature.",
     caught_by=(
         "shapes",
-        "layer_shape",
         "other_sizes",
         "scale",
         "broadcast_masks",
@@ -323,6 +294,7 @@ def values_taken_from_keys(q, k, v, mask=None):
         "attention_dropout",
         "hidden_dropout",
         "layer_gradients",
+        "layer_shape",
     ),
 )
 def results_swapped(q, k, v, mask=None):

@@ -62,7 +62,10 @@ def probabilities_divided(logits, temperature, top_k=None):
     replaces="next_token_distribution",
     title="The softmax is over the rows of the batch",
     hint="Sum your distribution along each dimension. Which of the sums is one, and which should be?",
-    caught_by=(*TASK_1, "samples", "settings"),
+    caught_by=(
+        *TASK_1,
+        "settings",
+    ),
 )
 def softmax_over_batch(logits, temperature, top_k=None):
     return kept(last(logits) / temperature, top_k).softmax(dim=0).nan_to_num()

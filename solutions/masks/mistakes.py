@@ -113,7 +113,7 @@ def batch_dropped(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:
     replaces="padding_mask",
     title="The mask is as wide as the longest text, not max_tokens wide",
     hint="max_tokens is an argument because the rectangle may be wider than its longest text.",
-    caught_by=("padding_every_query", "padding_wide"),
+    caught_by=("padding_every_query", "padding_wide", "decoder_values", "decoder_wide"),
 )
 def as_wide_as_the_longest(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:  # noqa: ARG001 - the mistake
     return padding_mask(num_tokens, int(num_tokens.max()))
@@ -123,7 +123,17 @@ def as_wide_as_the_longest(num_tokens: torch.Tensor, max_tokens: int) -> torch.T
     replaces="padding_mask",
     title="The mask has a fixed width, whatever max_tokens is",
     hint="No size is known when the function is written. Build the table from max_tokens.",
-    caught_by=("padding_shape", "padding_values", "padding_every_query", "padding_one_text", "padding_wide"),
+    caught_by=(
+        "padding_shape",
+        "padding_values",
+        "padding_every_query",
+        "padding_one_text",
+        "padding_wide",
+        "decoder_shape",
+        "decoder_values",
+        "decoder_without_padding",
+        "decoder_wide",
+    ),
 )
 def padding_fixed_width(num_tokens: torch.Tensor, max_tokens: int) -> torch.Tensor:  # noqa: ARG001 - the mistake
     return padding_mask(num_tokens, 128)
@@ -227,7 +237,7 @@ def bare_table(max_tokens: int) -> torch.Tensor:
     replaces="causal_mask",
     title="The mask is cut from a table of fixed size, so longer texts get too small a mask",
     hint="No size is known when the function is written. Build the table from max_tokens.",
-    caught_by=("causal_sizes",),
+    caught_by=("causal_sizes", "decoder_wide"),
 )
 def causal_fixed_size(max_tokens: int) -> torch.Tensor:
     return causal_mask(128)[:, :, :max_tokens, :max_tokens]
