@@ -34,13 +34,20 @@ browser:
 			{ $$as_root apt-get update -qq && $$as_root apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1; \
 		} || echo "chromium could not be installed here; install it by hand to run the browser tests" >&2; }
 
+# Samples of every assignment with their tables; then a class of 30 on one assignment, and a course of 20 students on all.
+SAMPLES := $(patsubst examples/submissions/%/,%,$(wildcard examples/submissions/*/))
+GRADE := $(BIN)/grader grade
+
 demo: $(READY)
-	$(BIN)/grader grade attention examples/submissions/attention -j 2 -o out/demo/attention
-	$(BIN)/grader grade masks examples/submissions/masks -j 2 -o out/demo/masks
-	$(BIN)/grader grade masks examples/class -j 2 -o out/demo/class
+	@set -e; for name in $(SAMPLES); do $(GRADE) $$name examples/submissions/$$name -j 2 -o out/demo/$$name; done
+	$(GRADE) masks examples/class -j 2 -o out/demo/class
+	$(BIN)/python examples/make_course.py out/demo/handed_in
+	@set -e; for name in $(SAMPLES); do \
+		$(GRADE) $$name out/demo/handed_in -j 2 -o out/demo/course/$$name > out/demo/course.txt; tail -n 2 out/demo/course.txt; done
 	@echo
+	@echo "A whole course:  out/demo/course/attention/class.html and so on, one for each assignment"
 	@echo "A whole class:   out/demo/class/class.html"
-	@echo "Every mistake:   out/demo/masks/class.html"
+	@echo "A training:      out/demo/sentiment/class.html"
 	@echo "Open this one:   $(CURDIR)/out/demo/attention/class.html"
 
 # Two at a time, each file of tests in one process: what a file has warmed up stays warm.

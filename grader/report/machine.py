@@ -97,6 +97,7 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "fault": check.fault,
         "diagnosis": None if found is None else {"id": found.id, "title": found.title, "hint": found.hint},
         "followed": list(check.followed),
+        "curves": [{"name": curve.name, "points": curve.points} for curve in check.curves],
         "seconds": _finite(check.seconds),
     }
 
