@@ -75,7 +75,7 @@ def allowances(single: Mapping[str, torch.Tensor], doubles: Sequence[Named], rto
     allowed = {}
     for name, value in values.items():
         step, scale = torch.finfo(single[name].dtype).eps, scales[name] or 1.0
-        allowed[name] = STEPS * step * scale
+        allowed[name] = STEPS * step * max(scale, _SHARE * max(scales.values()))
         if doubles:
             exact, *moved = (double[name].double() for double in doubles)
             measured = max((other - exact).abs().max().item() for other in (value, *moved))

@@ -151,7 +151,8 @@ class Explainer:
         if fault is not Fault.RAISED or not failure.told or not all(map(says_something, failure.told)):
             return []  # a process that died, or a name that is not there, gives no answers to compare
         names = [name for name in self.reference.mistakes if not self._refuted(name, failure)]
-        singles: list[Ids] = [(name,) for name in names if self._reproduces((name,), failure)]
+        fitting = [name for name in names if self._can_fail(name, failure)]
+        singles: list[Ids] = [(name,) for name in fitting if self._reproduces((name,), failure)]
         return singles or self._pairs_for(failure, names, known)
 
     def _pairs_for(self, failure: Failure, names: Sequence[str], known: Sequence[Ids]) -> list[Ids]:
@@ -171,6 +172,11 @@ class Explainer:
                 found[frozenset(pair)] = pair
         self._hopeless -= bool(found)
         return list(found.values())
+
+    def _can_fail(self, name: str, failure: Failure) -> bool:
+        """Whether the mistake fails this check: `grader validate` proves that one in what is asked for says so."""
+        mistake = self.reference.mistakes[name]
+        return failure.check.id in mistake.caught_by or mistake.replaces not in failure.subjects
 
     def _refuted(self, name: str, failure: Failure) -> bool:
         """Whether a check that the mistake would fail was passed by the very name in question."""
