@@ -31,6 +31,7 @@ from grader.text import clean
 
 _MEMORY = 2 << 30  # bytes that a program may take
 _SECONDS, _TIMES = 5.0, 50.0  # processor time for one seed: so much, and so often what the solution takes
+_CALLS = 3  # of the length that a check which trains allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,8 @@ class _Stage:
         started: list[int] = []
         try:
             total_points(self._plugin, session)
+            checks = [declared(item) for item in session.items]
+            self._plugin.left_out = {check.id for check in checks if check.seconds is not None}
             begun = time.process_time()  # the solution goes first, and warms what follows
             self._plugin.begin(LocalPort(run_trusted(self._assignment, self._assignment.solution), as_student=True))
             run_items(session)
@@ -182,7 +185,7 @@ class _Stage:
             null = os.open(os.devnull, os.O_RDWR)  # what a program prints is of no interest
             for stream in (0, 1, 2):
                 os.dup2(null, stream)
-            self._bound(len(program.seeds))
+            self._bound(session, program)
             for seed in program.seeds:
                 marks = self._run(session, program, seed)
                 runs[seed] = {check: astuple(mark) for check, mark in marks.items()}
@@ -195,11 +198,15 @@ class _Stage:
             writer.send_bytes(json.dumps([runs, trouble], allow_nan=False).encode())
             os._exit(0)
 
-    def _bound(self, seeds: int) -> None:
+    def _bound(self, session: pytest.Session, program: Program) -> None:
         _, data, _ = footprint()
         if data:
             resource.setrlimit(resource.RLIMIT_DATA, (data + _MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
-        seconds = seeds * (_SECONDS + _TIMES * self._seconds)
+        training = {check.id: check.seconds or 0.0 for check in map(declared, session.items)}
+        trains = program.trainings * sum(
+            n for check, n in training.items() if program.trains is None or check in program.trains
+        )
+        seconds = len(program.seeds) * (_SECONDS + _TIMES * self._seconds) + _CALLS * trains
         signal.signal(signal.SIGPROF, _too_long)
         signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # once more a second later, for who catches everything
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]

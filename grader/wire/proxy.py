@@ -81,13 +81,8 @@ class Remote:
     def __repr__(self) -> str:
         return f"<{'.'.join(self._path) or (self._target.kind if self._target else 'file')} on the other side>"
 
-    def train(self, mode: Any = True, *rest: object, **named: object) -> Any:
-        """Put a module in training mode, or in evaluation mode when `mode` is False; return it.
-
-        A file has no mode: of a file this is the function `train` that it defines.
-        """
-        if self._target is None and not self._path:
-            return Remote(self._port, None, ("train",))(mode, *rest, **named)
+    def train(self, mode: bool = True) -> Any:
+        """Put a module in training mode, or in evaluation mode when `mode` is False; return it."""
         self._ask("call", path=(*self._path, "train"), args=(mode,), kwargs={})
         return self
 
@@ -180,9 +175,18 @@ def answer_lent(port: Port, number: object, arguments: object) -> object:
         raise TypeError(f"the grader's model cannot be called like this: {clean(error, 200)}") from error
 
 
-def root(port: Port) -> Remote:
+class File(Remote):
+    """A file on the other side. It has no mode: `train` and `eval` are functions that it defines."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("train", "eval"):
+            return Remote(self._port, None, (name,))
+        return super().__getattribute__(name)
+
+
+def root(port: Port) -> File:
     """The file on the other side: `root(port).attention(q, k, v)`."""
-    return Remote(port, None, ())
+    return File(port, None, ())
 
 
 def gradients(

@@ -64,7 +64,7 @@ def always_minus_100(logits, labels, ignore_index=-100):  # noqa: ARG001 - the m
     replaces="causal_lm_loss",
     title="Ignored labels are counted in the mean's denominator",
     hint="The sum leaves ignored labels out. By how many is it divided?",
-    caught_by=("ignored", "loss_sizes", "uniform", "unequal_batches", "answers", "no_predictions", "batches"),
+    caught_by=("ignored", "loss_sizes", "uniform", "answers", "no_predictions"),
 )
 def divided_by_all(logits, labels, ignore_index=-100):
     total = cross_entropy(logits[:, :-1], labels[:, 1:], ignore_index=ignore_index, reduction="sum")
@@ -96,7 +96,7 @@ def loss_summed(logits, labels, ignore_index=-100):
     replaces="causal_lm_loss",
     title="The loss is a mean of the rows' means",
     hint="Each prediction counts the same. Does it, when a row with one of them weighs as much as a row with four?",
-    caught_by=("ignored", "loss_sizes", "unequal_batches", "answers", "no_predictions", "batches"),
+    caught_by=("ignored", "loss_sizes", "answers", "no_predictions"),
 )
 def mean_of_rows(logits, labels, ignore_index=-100):
     rows = [

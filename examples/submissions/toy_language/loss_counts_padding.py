@@ -1,0 +1,87 @@
+import random
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from rules import RULES, WORD_MAP
+
+END, PADDING = "<end>", "<pad>"
+
+
+def generate_sentence(rules, word_map, max_depth=3, rng=None):
+    if rng is None:
+        rng = random
+    symbols = ["S"]
+    depth = 0
+    while any(s in rules for s in symbols):
+        new = []
+        for s in symbols:
+            if s in rules:
+                options = rules[s]
+                if depth >= max_depth and len(options) > 1:
+                    options = options[:-1]
+                new.extend(rng.choice(options))
+            else:
+                new.append(s)
+        symbols = new
+        depth += 1
+    return [rng.choice(word_map[s]) for s in symbols]
+
+
+def build_dictionary(word_map):
+    words = [w for part in word_map.values() for w in part]
+    return {w: i for i, w in enumerate(words + [END, PADDING])}
+
+
+def encode(words, dictionary):
+    return [dictionary[word] for word in words]
+
+
+def decode(ids, dictionary):
+    words = []
+    for i in ids:
+        word = [w for w in dictionary if dictionary[w] == i][0]
+        if word in (END, PADDING):
+            break
+        words.append(word)
+    return words
+
+
+def batch_sampler(batch_size, max_len, rng=None):
+    dictionary = build_dictionary(WORD_MAP)
+    rows = []
+    while len(rows) < batch_size:
+        ids = encode(generate_sentence(RULES, WORD_MAP, rng=rng), dictionary) + [dictionary[END]]
+        if len(ids) <= max_len:
+            rows.append(torch.tensor(ids))
+    return nn.utils.rnn.pad_sequence(rows, True, dictionary[PADDING])
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block_size = 22
+        self.embedding = nn.Embedding(39, 32)
+        self.gru = nn.GRU(32, 64, batch_first=True)
+        self.out = nn.Linear(64, 39)
+
+    def forward(self, idx):
+        states, _ = self.gru(self.embedding(idx))
+        return self.out(states), None
+
+
+def train(seed, steps):
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    model = Model()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for step in range(steps):
+        batch = batch_sampler(32, 22, rng)
+        logits, _ = model(batch[:, :-1])
+        loss = F.cross_entropy(logits.reshape(-1, 39), batch[:, 1:].reshape(-1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        for group in optimizer.param_groups:
+            group["lr"] = 0.02 * (1 - step / steps)
+    return model
