@@ -95,7 +95,7 @@ def mark(
     """
     started = time.monotonic()
     folders = stack.enter_context(staged(bundle, assignment, warm))
-    port = StudentPort(warm, assignment, folders, bundle.main, number=number)
+    port = StudentPort(warm, assignment, folders, bundle.main, number=number, trains=checks.train)
     stack.callback(port.close)
     checks.begin(port)
     _bound(assignment.limits.total_seconds + _PATIENCE)

@@ -102,6 +102,11 @@ class Checks:
             return "public"
         return "hidden"
 
+    @property
+    def train(self) -> bool:
+        """Whether some of the checks do."""
+        return any(declared(item).seconds is not None for item in self._items)
+
     # -- fixtures --------------------------------------------------------------------------------------------------
 
     @pytest.fixture(name="student")

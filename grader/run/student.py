@@ -31,9 +31,18 @@ _STRIKES = 2  # calls of one function or class that may run out of time before i
 class StudentPort:
     """Answers with the student's code, in its own locked process. Every failure comes out as a StudentError."""
 
-    def __init__(self, warm: Warm, assignment: Assignment, folders: Folders, main: str, *, number: int = 0) -> None:
+    def __init__(
+        self,
+        warm: Warm,
+        assignment: Assignment,
+        folders: Folders,
+        main: str,
+        *,
+        number: int = 0,
+        trains: bool = False,
+    ) -> None:
         limits = assignment.limits
-        self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, number=number)
+        self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, number=number, trains=trains)
         self._renew = folders.renew
         self._wanted = (*assignment.names, *assignment.parts)
         self._rules = {"forbidden": list(assignment.forbidden), "graded": list(self._wanted)}

@@ -154,10 +154,13 @@ class Warm:
             self._hello = json.loads(message)
         return self._hello
 
-    def spawn(self, source: Path, main: str, work: Path, limits: Limits, *, number: int = 0) -> Life:
+    def spawn(
+        self, source: Path, main: str, work: Path, limits: Limits, *, number: int = 0, trains: bool = False
+    ) -> Life:
         """Fork a student's process for the file `main` in `source`, with `work` as its private folder.
 
-        `number` counts submissions: one that is about to be gone and the next are different users.
+        `number` counts submissions: one that is about to be gone and the next are different users. `trains` says that
+        checks train its modules.
         """
         other_user = self.ready()["other_user"]
         wire, their_wire = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -173,6 +176,7 @@ class Warm:
             "protect": self.protect,
             "cpus": sorted(os.sched_getaffinity(0)),
             "notebook": main.endswith(".ipynb"),
+            "trains": trains,
             "cell_seconds": limits.load_seconds / 2,
         }
         if uid is not None:
