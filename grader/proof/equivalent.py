@@ -10,20 +10,20 @@ import yaml
 from grader.errors import UsageError
 from grader.proof.mutants import Mutant
 
-_EXPECTED = "expected a list of entries `line: ...`, `change: ...`, `why: ...`, each a line of text"
+_EXPECTED = "expected entries `line: ...`, `change: ...` (or any change, without it), `why: ...`, each a line of text"
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The line of the solution without its comment, what it becomes, and why that makes no difference."""
+    """The line of the solution without its comment, what it becomes (None: anything), and why that is no mistake."""
 
     line: str
-    change: str
     why: str
+    change: str | None = None
 
     def fits(self, mutant: Mutant) -> bool:
         """Whether this is said of `mutant`."""
-        return (self.line, self.change) == (mutant.before, mutant.after)
+        return self.line == mutant.before and self.change in (None, mutant.after)
 
 
 def explanations(path: Path) -> list[Explanation]:
@@ -36,7 +36,7 @@ def explanations(path: Path) -> list[Explanation]:
         raise UsageError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     found = []
     for number, entry in enumerate(data if isinstance(data, list) else [data], 1):
-        if not isinstance(entry, dict) or set(entry) != {"line", "change", "why"}:
+        if not isinstance(entry, dict) or set(entry) | {"change"} != {"line", "change", "why"}:
             raise UsageError(f"{path}, entry {number}: {_EXPECTED}")
         texts = {key: " ".join(value.split()) for key, value in entry.items() if isinstance(value, str)}
         if not all(texts.get(key) for key in entry):

@@ -140,7 +140,7 @@ def loose(folder: str, solution: str, survivors: Sequence[Survivor], explained: 
         found.append(Problem("survivor", f"{folder}/{solution}:{mutant.line}", what, advice))
     for entry in explained:
         if not any(entry.fits(survivor.mutant) for survivor in survivors):
-            what = f"no mutant that survives turns `{entry.line}` into `{entry.change}`"
+            what = f"no mutant that survives turns `{entry.line}` into `{entry.change or 'anything'}`"
             advice = "Take the entry out, or bring it up to date."
             found.append(Problem("stale explanation", f"{folder}/equivalent.yaml", what, advice))
     return found

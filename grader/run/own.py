@@ -5,6 +5,7 @@ cost its points can still be right.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from grader.assignment import Assignment
 from grader.checks.transplant import twins
+from grader.errors import StudentError
 from grader.run.local import LocalPort, run_trusted
 from grader.run.trace import SeededPort, alike
 from grader.wire.proxy import Remote, gradients, root
@@ -37,7 +39,11 @@ class OwnParts:
 
     def _function(self, name: str, part: Remote, original: Callable[..., Any]) -> Callable[..., Any]:
         def own(*args: Any, **kwargs: Any) -> Any:
-            return self._seen(name, _across(part, args, kwargs, {}), lambda: original(*args, **kwargs))
+            answer = self._seen(name, _across(part, args, kwargs, {}), lambda: original(*args, **kwargs))
+            if len(self._said[name]) < 2:  # one number so far: does it depend on anything?
+                with suppress(StudentError):
+                    self._seen(name, part(*(_halved(arg) for arg in args), **_plain(kwargs)))
+            return answer
 
         return own
 
@@ -77,15 +83,21 @@ class OwnParts:
         return answer
 
 
+def _halved(value: Any) -> Any:
+    return 0.5 * value.detach() if torch.is_tensor(value) and value.is_floating_point() else value
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach()
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return type(value)(_plain(item) for item in value) if isinstance(value, (tuple, list)) else value
 
 
 def _across(part: Remote, args: Sequence[Any], kwargs: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Any:
     """Call the student's part; gradients pass through it where they are asked for."""
-    plain, named = _plain(tuple(args)), {name: _plain(value) for name, value in kwargs.items()}
+    plain, named = _plain(tuple(args)), _plain(kwargs)
     wrt = tuple(i for i, arg in enumerate(args) if torch.is_tensor(arg) and arg.requires_grad)
     leaves = [*(args[i] for i in wrt), *weights.values()]
     answer = part(*plain, **named)

@@ -9,9 +9,6 @@ from torch.nn import functional as F
 
 from grader.checks import mistake
 
-# perplexity is made of the loss and the labels: what is wrong there shows here, too
-MEASURED = ("unequal_batches", "answers", "no_predictions", "large_numbers", "batches")
-
 # --- Task 1: the loss
 
 
@@ -24,7 +21,7 @@ def cross_entropy(predictions, targets, **settings):
     replaces="causal_lm_loss",
     title="Nothing is shifted: each position is asked for the token that it has just read",
     hint="Position t has seen token t. Which token is it to predict?",
-    caught_by=("loss", "ignored", "loss_sizes", "loss_large", *MEASURED),
+    caught_by=("loss", "ignored", "loss_sizes", "loss_large"),
 )
 def unshifted(logits, labels, ignore_index=-100):
     return cross_entropy(logits, labels, ignore_index=ignore_index)
@@ -34,7 +31,7 @@ def unshifted(logits, labels, ignore_index=-100):
     replaces="causal_lm_loss",
     title="The shift goes the wrong way: each position is asked for the token before it",
     hint="Which end of the logits is cut off, and which end of the labels? Write both under each other.",
-    caught_by=("loss", "ignored", "loss_sizes", "loss_large", *MEASURED),
+    caught_by=("loss", "ignored", "loss_sizes", "loss_large", "large_numbers"),
 )
 def shifted_backwards(logits, labels, ignore_index=-100):
     return cross_entropy(logits[:, 1:], labels[:, :-1], ignore_index=ignore_index)
@@ -44,7 +41,7 @@ def shifted_backwards(logits, labels, ignore_index=-100):
     replaces="causal_lm_loss",
     title="The rows of the batch are shifted, not the positions",
     hint="(B, T): the first dimension counts texts. Along which one does a text go on?",
-    caught_by=("loss", "ignored", "loss_sizes", "loss_large", *MEASURED),
+    caught_by=("loss", "ignored", "loss_sizes", "loss_large"),
 )
 def rows_shifted(logits, labels, ignore_index=-100):
     return cross_entropy(logits[:-1], labels[1:], ignore_index=ignore_index)
@@ -64,7 +61,7 @@ def always_minus_100(logits, labels, ignore_index=-100):  # noqa: ARG001 - the m
     replaces="causal_lm_loss",
     title="Ignored labels are counted in the mean's denominator",
     hint="The sum leaves ignored labels out. By how many is it divided?",
-    caught_by=("ignored", "loss_sizes", "uniform", "answers", "no_predictions"),
+    caught_by=("ignored", "loss_sizes", "uniform"),
 )
 def divided_by_all(logits, labels, ignore_index=-100):
     total = cross_entropy(logits[:, :-1], labels[:, 1:], ignore_index=ignore_index, reduction="sum")
@@ -75,7 +72,7 @@ def divided_by_all(logits, labels, ignore_index=-100):
     replaces="causal_lm_loss",
     title="The sum is divided by the number of labels before the shift",
     hint="T tokens give T - 1 predictions. How many losses are added up in a row, and by how many is it divided?",
-    caught_by=("loss", "ignored", "loss_sizes", "loss_large", "uniform", *MEASURED),
+    caught_by=("loss", "ignored", "loss_sizes", "loss_large", "uniform"),
 )
 def divided_by_unshifted(logits, labels, ignore_index=-100):
     total = cross_entropy(logits[:, :-1], labels[:, 1:], ignore_index=ignore_index, reduction="sum")
@@ -86,7 +83,7 @@ def divided_by_unshifted(logits, labels, ignore_index=-100):
     replaces="causal_lm_loss",
     title="The loss is a sum, not a mean",
     hint="Should twice as many tokens make the loss twice as large?",
-    caught_by=("loss", "ignored", "loss_sizes", "loss_large", "uniform", *MEASURED),
+    caught_by=("loss", "ignored", "loss_sizes", "loss_large", "uniform", "large_numbers"),
 )
 def loss_summed(logits, labels, ignore_index=-100):
     return cross_entropy(logits[:, :-1], labels[:, 1:], ignore_index=ignore_index, reduction="sum")
@@ -96,7 +93,7 @@ def loss_summed(logits, labels, ignore_index=-100):
     replaces="causal_lm_loss",
     title="The loss is a mean of the rows' means",
     hint="Each prediction counts the same. Does it, when a row with one of them weighs as much as a row with four?",
-    caught_by=("ignored", "loss_sizes", "answers", "no_predictions"),
+    caught_by=("ignored", "loss_sizes"),
 )
 def mean_of_rows(logits, labels, ignore_index=-100):
     rows = [
@@ -111,7 +108,7 @@ def mean_of_rows(logits, labels, ignore_index=-100):
     replaces="causal_lm_loss",
     title="A softmax comes before the cross entropy, which makes its own",
     hint="F.cross_entropy reads logits. What does it get?",
-    caught_by=("loss", "ignored", "loss_sizes", "loss_large", *MEASURED),
+    caught_by=("loss", "ignored", "loss_sizes", "loss_large", "large_numbers"),
 )
 def softmax_twice(logits, labels, ignore_index=-100):
     return causal_lm_loss(logits.softmax(dim=-1), labels, ignore_index)

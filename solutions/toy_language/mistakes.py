@@ -242,7 +242,7 @@ def own_seed(rules, word_map, max_depth=3, rng=None):
     replaces="generate_sentence",
     title="The words are joined into one string",
     hint="A list of words is asked for; joining them is for printing.",
-    caught_by=(*EVERY_SENTENCE, *EVERY_BATCH),
+    caught_by=(*EVERY_SENTENCE, *EVERY_BATCH, "model", "seed"),
 )
 def one_string(*args, **settings):
     return " ".join(generate_sentence(*args, **settings))
@@ -252,7 +252,7 @@ def one_string(*args, **settings):
     replaces="generate_sentence",
     title="The parts of speech are returned in place of words",
     hint="One step is missing: what does word_map say about each of them?",
-    caught_by=("sentence_form", *DRAWN, "which_sentences", "tight"),
+    caught_by=("sentence_form", *DRAWN, "which_sentences", "tight", "batch_form", "rows", "model", "seed"),
 )
 def parts_of_speech(rules, word_map, max_depth=3, rng=None):  # noqa: ARG001 - the mistake
     return expanded(rules, rng, lambda e, depth: above(e, depth, max_depth))
@@ -294,7 +294,7 @@ def entries_of(word_map):
     replaces="build_dictionary",
     title="The ids start at 1",
     hint="A model with 39 outputs knows the ids 0 to 38.",
-    caught_by=("dictionary", "other_words"),
+    caught_by=("dictionary", "other_words", "model", "seed"),
 )
 def ids_from_one(word_map):
     return {entry: number for number, entry in enumerate(entries_of(word_map), start=1)}
@@ -336,7 +336,7 @@ def end_is_padding(word_map):
     replaces="build_dictionary",
     title="There is no end token",
     hint="How does a model say that a sentence is over? Count the entries of your dictionary.",
-    caught_by=("dictionary", "other_words", "decode", "decode_stops", "other_dictionary", *EVERY_BATCH),
+    caught_by=("dictionary", "other_words", "decode", "decode_stops", "other_dictionary", *EVERY_BATCH, "model", "seed"),
 )
 def no_end_in_the_dictionary(word_map):
     return {entry: number for number, entry in enumerate([*entries_of(word_map)[:-2], PADDING])}
@@ -346,7 +346,7 @@ def no_end_in_the_dictionary(word_map):
     replaces="build_dictionary",
     title="The dictionary has an entry for unknown words",
     hint="In this language all words are known. How many entries are asked for?",
-    caught_by=("dictionary", "other_words", "decode", "decode_stops", "other_dictionary", *ROWS),
+    caught_by=("dictionary", "other_words", "decode", "decode_stops", "other_dictionary", *ROWS, "model", "seed"),
 )
 def an_unknown_word(word_map):
     return {entry: number for number, entry in enumerate([*entries_of(word_map), "<unk>"])}
@@ -608,7 +608,7 @@ def several_in_a_row(batch_size, max_len, rng=None):
     replaces="batch_sampler",
     title="All rows hold the same sentence",
     hint="[row] * B is one row, B times. Where does the loop begin, and where is the sentence drawn?",
-    caught_by=("which_sentences", "tight"),
+    caught_by=("which_sentences", "tight", "model", "seed"),
 )
 def one_sentence_for_all(batch_size, max_len, rng=None):
     return batch_sampler(1, max_len, rng).repeat(batch_size, 1)
@@ -730,7 +730,7 @@ class BothWays(WordModel):
     title="The model sees the token that it is to predict",
     hint="A loss far below 2 is too good: nobody can know the next word so well. What does each position see in "
     "training?",
-    caught_by=("writes_grammar", "held_out_loss"),
+    caught_by=("writes_grammar", "held_out_loss", "seed"),
 )
 def sees_the_future(seed, steps):
     return trained(seed, steps, model=BothWays())

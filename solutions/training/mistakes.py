@@ -413,7 +413,7 @@ class Sorted(Reader):
     replaces="Reader",
     title="Answers are numbers, not strings",
     hint="A leading zero is lost, and nothing but digits can be written. Which line makes a number of an answer?",
-    caught_by=FEW_ANSWERS,
+    caught_by=("answers", "by_heart", "any_characters", "alone", "asked_twice", "odd_sources", "two_models"),
 )
 class Numbers(Reader):
     def predict(self, sources):
