@@ -165,5 +165,5 @@ def test_the_examples_of_the_reference_hold(tmp_path: Path, strange: bool) -> No
 
 def test_the_reference_is_whole() -> None:
     examples = "".join(content for _, language, content in blocks(PAGE) if language == "python")
-    missing = [name for name in grader.checks.__all__ if not re.search(rf"\b{name}\b[(.]", examples)]
+    missing = [name for name in grader.checks.__all__ if not re.search(rf"\b{name}\b[(.:]", examples)]
     assert not missing

@@ -7,8 +7,7 @@ reference is then asked again with that part in its place. What is written is he
 import torch
 from torch.nn import functional as F
 
-from grader.checks import check, close, equal, raises, send, several, shaped, twins
-from grader.errors import StudentError
+from grader.checks import StudentError, check, close, equal, raises, send, several, shaped, twins
 
 # The exact GELU and the one with tanh are both right: in 60 draws of weights their outputs lay up to 0.0003 of the
 # largest value apart for one model, and there are two of them here.

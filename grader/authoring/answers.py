@@ -6,11 +6,10 @@ import tempfile
 from pathlib import Path
 
 from grader.assignment import Assignment
-from grader.checks.compare import close
-from grader.checks.evidence import CheckFailed
-from grader.errors import GraderError, UsageError
+from grader.errors import UsageError
 from grader.run.recorded import record, tape
-from grader.wire.values import Handle, decode
+from grader.run.trace import alike
+from grader.wire.values import decode
 
 
 def refresh(assignment: Assignment) -> list[Path]:
@@ -46,18 +45,8 @@ def _differ(assignment: Assignment, fresh: bytes) -> bool:
     if old.keys() != new.keys() or any(len(old[seed]) != len(new[seed]) for seed in new):
         return True
     pairs = [pair for seed in new for pair in zip(old[seed], new[seed], strict=True)]
-    return not all(_same(_value(a), _value(b)) for a, b in pairs)
+    return not all(alike(_value(a), _value(b)) for a, b in pairs)
 
 
 def _value(answer: tuple[bytes, bytes]) -> object:
     return decode(answer[0], memoryview(answer[1]))
-
-
-def _same(old: object, new: object) -> bool:
-    if new is None or isinstance(new, Handle) or new in ([], (), {}):
-        return type(old) is type(new)
-    try:
-        close(old, new)
-    except (CheckFailed, GraderError):
-        return False
-    return True

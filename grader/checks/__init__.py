@@ -10,10 +10,12 @@ from grader.checks.sampling import drawn_from
 from grader.checks.training import curve, tiers
 from grader.checks.transplant import redraw, twins
 from grader.checks.unchanged import leaves_unchanged, no_gradient
+from grader.errors import StudentError
 from grader.wire.proxy import gradients, lend, send
 
 __all__ = [
     "Face",
+    "StudentError",
     "causal",
     "check",
     "close",

@@ -65,13 +65,20 @@ def test_sizes(student, reference):
 
 @check(points=0.5, hint="From the loss back to the encoder's weights: where does something cut the way?")
 def test_learns(student, reference, prefix, targets):
-    """Tasks 2 to 5: the gradient of the loss reaches decoder and encoder."""
-    sides, question = (student.EncoderDecoder, reference.EncoderDecoder), (prefix, targets % 9)
-    theirs, ours = twins(*sides, config(READS), config(WRITES), probe=question)
-    asked = {"wrt": (), "cotangent": (None, torch.ones(()))}  # of the loss, not of the logits
-    expected, found = (gradients(model, *question, **asked).parameters for model in (ours, theirs))
-    missing = [name for name in expected if largest(expected[name]) > 1e-3 and not largest(found[name]) > 1e-6]
-    equal(missing, [], "the list of layers (by the skeleton's names) that do not learn")
+    """Tasks 2 to 5: the gradients of loss and logits reach decoder and encoder."""
+    wanted, sides = targets % 9, (student.EncoderDecoder, reference.EncoderDecoder)
+    theirs, ours = twins(*sides, config(READS), config(WRITES), probe=(prefix, wanted))
+    B, P, T = *prefix.shape, wanted.size(1)
+    for question, cotangent in (
+        ((prefix, wanted), (None, torch.ones(()))),  # the loss
+        ((prefix, wanted[:, :1]), (None, torch.ones(()))),  # the loss of what follows the prefix
+        ((prefix, wanted), (torch.randn(B, P + T, 10), None)),  # the logits
+        ((prefix,), (torch.randn(B, P, 10), None)),
+    ):
+        asked = {"wrt": (), "cotangent": cotangent}
+        expected, found = (gradients(model, *question, **asked).parameters for model in (ours, theirs))
+        missing = [name for name in expected if largest(expected[name]) > 1e-3 and not largest(found[name]) > 1e-6]
+        equal(missing, [], "the list of layers (by the skeleton's names) that do not learn")
 
 
 @check(points=1.5, hint="Follow a row of two tokens and its padding: who looks at padding, the encoder or the decoder?")
