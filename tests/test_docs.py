@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import grader.checks
+from grader.authoring.catalogue import catalogue
 
 PAGE = (Path(__file__).parents[1] / "docs" / "writing-checks.md").read_text(encoding="utf-8")
 WALK, _, REFERENCE = PAGE.partition("# What is asked of checks\n")
@@ -167,3 +168,9 @@ def test_the_reference_is_whole() -> None:
     examples = "".join(content for _, language, content in blocks(PAGE) if language == "python")
     missing = [name for name in grader.checks.__all__ if not re.search(rf"\b{name}\b[(.:]", examples)]
     assert not missing
+
+
+def test_the_catalogue_is_that_of_the_assignments() -> None:
+    root = Path(__file__).parents[1]
+    page = (root / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    assert page == catalogue(root), "run `grader catalogue -o docs/catalogue.md`"

@@ -157,7 +157,7 @@ def end_ignored(model, sources, targets):
     replaces="loss_of",
     title="Padding counts in the loss",
     hint="Most places of a padded batch are padding. A loss that counts them falls by learning to predict padding.",
-    caught_by=FULL,
+    caught_by=(*FULL, "any_characters"),
 )
 def padding_counted(model, sources, targets):
     targets = F.pad(targets, (0, 60 - targets.size(1)), value=PAD)  # all targets padded to one length
