@@ -30,7 +30,8 @@ from grader.sandbox.limits import footprint
 from grader.text import clean
 
 _MEMORY = 2 << 30  # bytes that a program may take
-_SECONDS, _TIMES = 5.0, 50.0  # processor time for one seed: so much, and so often what the solution takes
+_SECONDS, _TIMES = 5.0, 20.0  # processor time for one seed: so much, and so often what the solution takes
+_BRIEFLY = 4.0  # times what the solution takes, for a mutant: one that takes longer has lost
 _CALLS = 3  # of the length that a check which trains allows
 
 
@@ -206,7 +207,8 @@ class _Stage:
         trains = program.trainings * sum(
             n for check, n in training.items() if program.trains is None or check in program.trains
         )
-        seconds = len(program.seeds) * (_SECONDS + _TIMES * self._seconds) + _CALLS * trains
+        times = _BRIEFLY if program.brief else _TIMES
+        seconds = len(program.seeds) * (_SECONDS + times * self._seconds) + _CALLS * trains
         signal.signal(signal.SIGPROF, _too_long)
         signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # once more a second later, for who catches everything
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
