@@ -2,7 +2,7 @@
 
 A plan says how the student's layers are filled from the reference's. Names propose it, the module's own behaviour
 decides: with the right plan it computes, for every draw of weights, what the reference computes, or what a known
-mistake does. Where nothing decides we say so instead of guessing.
+mistake does. Where nothing decides the likeliest plan is taken, and what is said of the module's numbers says so.
 """
 
 from __future__ import annotations

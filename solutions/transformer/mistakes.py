@@ -139,7 +139,7 @@ class MlpNotNormalised(TransformerBlock):
     replaces="TransformerBlock",
     title="The block does not pass its mask on to attention",
     hint="Your attention layer takes two arguments. Which mask does it get?",
-    caught_by=("block_values", "block_mask", "block_sizes", *MASKED),
+    caught_by=("block_values", "block_mask", "block_sizes"),
 )
 class BlockIgnoresMask(TransformerBlock):
     def forward(self, x, attention_mask):
