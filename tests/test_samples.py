@@ -40,7 +40,7 @@ def problems(result: Result, row: dict[str, Any]) -> list[str]:
     lost = {check.id for check in result.checks if check.status in (Outcome.FAILED, Outcome.PARTIAL)}
     said = [result.message, *result.notes]
     for check in result.checks:
-        said += [check.message, check.hint, check.diagnosis and check.diagnosis.title]
+        said += [check.message, check.hint, check.diagnosis.title if check.diagnosis else None]
     differences = []
     if result.status != row["status"]:
         differences.append(f"status {result.status} ({result.message}), not {row['status']}")
