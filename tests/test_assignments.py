@@ -82,6 +82,6 @@ def test_nothing_hidden_lies_among_what_students_see(assignment: Assignment) -> 
     hidden = assignment.hidden_checks.read_text(encoding="utf-8")
     for line in hidden.splitlines():
         if line.startswith("def test_"):
-            assert line.partition("(")[0] not in seen
+            assert f"{line.partition('(')[0]}(" not in seen
     assert "@mistake" not in seen
     assert "BEGIN SOLUTION" not in seen

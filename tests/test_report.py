@@ -371,7 +371,7 @@ def test_results_json_keeps_its_promise() -> None:
     promised = {"submission", "status", "score", "max_score", "seconds", "message", "checks"}
     assert set(row) == promised | {"notes", "protection", "environment", "folder"}
     check = {"id", "title", "visibility", "points", "max_points", "status", "message", "diagnosis"}
-    assert set(row["checks"][0]) == check | {"hint", "fault", "followed", "seconds"}
+    assert set(row["checks"][0]) == check | {"hint", "fault", "followed", "curves", "seconds"}
     assert row["checks"][3]["points"] == pytest.approx(4 / 3, abs=1e-6)
     assert row["checks"][2]["diagnosis"]["id"] == "no_scaling"
 

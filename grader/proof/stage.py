@@ -191,8 +191,8 @@ class _Stage:
                 marks = self._run(session, program, seed)
                 runs[seed] = {check: astuple(mark) for check, mark in marks.items()}
                 if program.again is not None:  # whose points follow through has been seen
-                    lost = {check for check, mark in marks.items() if mark.lost}
-                    program = replace(program, again=lost & set(program.again))
+                    followed = {check for check, mark in marks.items() if mark.followed}
+                    program = replace(program, again=set(program.again) - followed)
         except BaseException as error:
             trouble = f"{type(error).__name__}: {clean(error, 400)}"
         finally:

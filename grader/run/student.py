@@ -79,7 +79,7 @@ class StudentPort:
         self.released.clear()
         self._renew()
         self._life = self._spawn()
-        inspection: Any = self._ask("inspect", self._rules, self._limits.call_seconds)
+        inspection: Any = self._ask("inspect", self._rules, self._limits.load_seconds)
         try:
             imported = set(inspection["imported"])
             where = {str(k): str(v) for k, v in inspection["names"].items() if k not in imported}

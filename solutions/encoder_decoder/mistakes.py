@@ -210,6 +210,7 @@ class PrefixChanged(EncoderDecoder):
         "loss",
         "padded_loss",
         "ignored_targets",
+        "learns",
         "argmax",
         "samples",
         *VALUES,
