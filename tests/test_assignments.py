@@ -4,6 +4,7 @@ them.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from grader.assignment import Assignment, assignment_names, load_assignment
-from grader.proof.prove import prove
+from grader.proof.prove import Proof, prove
 from grader.records import CheckResult, Outcome
 from grader.run.local import LocalPort, overlays, run_trusted
 from grader.run.recorded import record, recorded
@@ -36,19 +37,25 @@ def student(assignment: Assignment, path: Path) -> LocalPort:
     return LocalPort(run_trusted(assignment, path), as_student=True)
 
 
+@cache
+def proof(assignment: Assignment) -> Proof:
+    """`grader validate` tries more of all."""
+    return prove(assignment, seeds=1, with_mutants=False, jobs=2, few=True)
+
+
+@pytest.mark.slow
 def test_there_are_enough_of_everything(assignment: Assignment) -> None:
-    (results,) = rehearse(assignment, [("solution", student(assignment, assignment.solution))]).values()
-    assert len(results) >= {"attention": 10, "masks": 8}.get(assignment.name, 6)
+    checks = proof(assignment).checks
+    assert len(checks) >= {"attention": 10, "masks": 8}.get(assignment.name, 6)
     assert len(list(overlays(assignment))) >= 12
     assert len(assignment.variants) >= 4
-    assert sum(check.max_points for check in results) == assignment.points
-    assert {check.visibility for check in results} == {"public", "hidden"}
+    assert sum(check.max_points for check in checks) == assignment.points
+    assert {check.visibility for check in checks} == {"public", "hidden"}
 
 
 @pytest.mark.slow
 def test_the_checks_are_proven(assignment: Assignment) -> None:
-    proof = prove(assignment, seeds=1, with_mutants=False, jobs=2, few=True)  # `grader validate` tries more of all
-    assert [str(problem) for problem in proof.problems] == []
+    assert [str(problem) for problem in proof(assignment).problems] == []
 
 
 def test_the_recorded_answers_are_those_of_the_solution(assignment: Assignment, tmp_path: Path) -> None:

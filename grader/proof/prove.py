@@ -66,7 +66,7 @@ def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, jobs: int, 
     known = _one_for_each_check(known) if few else known
     made = mutants(assignment.solution.read_text(encoding="utf-8"), assignment.parts) if with_mutants else []
     explained = explanations(assignment.solution_folder / "equivalent.yaml") if with_mutants else []
-    checks, trials = perform(assignment, _programs(assignment, known, made, seeds), jobs=jobs)
+    checks, trials = perform(assignment, _programs(assignment, known, made, seeds, few=few), jobs=jobs)
     _refuse_unknown(assignment, known, checks)
 
     rows = tuple(row(mistake, checks, trials[f"mistake {mistake.id}"]) for mistake in known)
@@ -112,12 +112,18 @@ def _place(assignment: Assignment, path: Path) -> str:
     return str(path.relative_to(assignment.root))
 
 
-def _programs(assignment: Assignment, mistakes: list[Mistake], made: list[Mutant], seeds: int) -> list[Program]:
-    """The longest first."""
-    few, fewer = range(min(seeds, _VARIANT_SEEDS)), range(min(seeds, _MISTAKE_SEEDS))
+def _programs(
+    assignment: Assignment, mistakes: list[Mistake], made: list[Mutant], seeds: int, *, few: bool
+) -> list[Program]:
+    """The longest first. With `few` variants are not trained."""
+    trains = () if few else None
+    some, fewer = range(min(seeds, _VARIANT_SEEDS)), range(min(seeds, _MISTAKE_SEEDS))
     return [
         Program("solution", partial(run_trusted, assignment, assignment.solution), range(seeds), trainings=_TRAININGS),
-        *(Program(f"variant {path.name}", partial(run_trusted, assignment, path), few) for path in assignment.variants),
+        *(
+            Program(f"variant {path.name}", partial(run_trusted, assignment, path), some, trains=trains)
+            for path in assignment.variants
+        ),
         *(
             Program(
                 f"mistake {known.id}",
