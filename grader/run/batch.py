@@ -57,7 +57,7 @@ def grade_batch(
     with ExitStack() as stack:
         warm, protection = _sandbox(assignment, allow_unsandboxed=allow_unsandboxed)
         stack.callback(warm.close)
-        checks = Checks(assignment, reference, reporting=False, recorded=solution is None, explain=True)
+        checks = Checks(assignment, reference, reporting=False, explain=True)
         run = _Run(assignment, entries, one, store, on_result, protection)
         loop = ForkingLoop(assignment, warm, checks, solution, run.take, jobs)
         loop.plan(run.plan)

@@ -22,7 +22,7 @@ from grader.checks.evidence import Evidence, gathering
 from grader.errors import GraderError
 from grader.records import CheckResult, Curve, Outcome, Visibility
 from grader.run.explain import Explainer, Failure
-from grader.run.local import ReferencePort
+from grader.run.local import LocalPort, ReferencePort
 from grader.run.score import Case, case_of, fold
 from grader.run.trace import SeededPort, TracedPort, numbers_in, subjects_of
 from grader.text import clean
@@ -43,7 +43,6 @@ class Checks:
         *,
         seed: int = 0,
         reporting: bool = True,
-        recorded: bool = False,
         explain: bool = False,
     ) -> None:
         self.assignment = assignment
@@ -51,7 +50,7 @@ class Checks:
         self.student = TracedPort(reference, trials=False)
         self.explain = explain  # whether failures are to be explained, for which the known mistakes are needed
         self.seed = seed
-        self._recorded = recorded  # the reference is a recording: made of checks that hold for it
+        self._recorded = not isinstance(reference, LocalPort)  # made of checks that hold for the reference
         self._reporting = reporting  # whether pytest is to show failures; a batch reads `results` instead
         self.before_check: Callable[[Check, Visibility], None] = lambda *_: None
         self.watch: Callable[[str], None] | None = None  # is told how training goes
