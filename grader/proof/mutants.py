@@ -22,6 +22,7 @@ class Mutant:
 
     id: str  # of the change and the line's text: other lines may move
     operator: str
+    within: str  # the function, class or method of the solution that it changes
     line: int
     before: str  # the line without indentation and comment
     after: str
@@ -29,28 +30,29 @@ class Mutant:
 
     def to_json(self) -> dict[str, str | int]:
         """All but the program."""
-        return {"id": self.id, "operator": self.operator, "line": self.line, "before": self.before, "after": self.after}
+        shown = "id", "operator", "line", "before", "after"
+        return {name: getattr(self, name) for name in shown}
 
 
 def mutants(source: str, parts: Sequence[str] = ()) -> list[Mutant]:
     """Every mutant of `source` once, in order of lines. Definitions named in `parts` are graded elsewhere."""
-    text = _Text(source)
-    seen = {ast.dump(ast.parse(source))}
+    text, tree = _Text(source), ast.parse(source)
+    seen = {ast.dump(tree)}
     counts: Counter[tuple[str, str]] = Counter()
     found = []
-    for parent, node, sizes, layers in _walk(ast.parse(source), parts):
+    for parent, node, sizes, layers in _walk(tree, parts):
         for edit in edits(node, parent, sizes, layers):
             if edit[1].lineno not in text.inside:  # type: ignore[attr-defined]
                 continue
             changed, before, after = text.apply(edit, node, parent)
-            if (tree := _parsed(changed)) is None or tree in seen:
+            if (dump := _parsed(changed)) is None or dump in seen:
                 continue
-            seen.add(tree)
+            seen.add(dump)
             operator, line = edit[0], edit[1].lineno  # type: ignore[attr-defined]
             counts[operator, before] += 1
             digest = hashlib.sha256(before.encode()).hexdigest()[:6]
             name = f"{operator.replace(' ', '-')}-{digest}-{counts[operator, before]}"
-            found.append(Mutant(name, operator, line, before, after, changed))
+            found.append(Mutant(name, operator, _within(tree, line), line, before, after, changed))
     return sorted(found, key=lambda mutant: mutant.line)
 
 
@@ -62,6 +64,18 @@ def _parsed(source: str) -> str | None:
 
 
 Place = tuple[ast.AST, ast.AST, set[str], list[str]]  # parent, node, names of sizes, layers of self
+
+
+def _within(tree: ast.Module, line: int) -> str:
+    """The function, class or method that holds `line`: "attention", "Attention.forward"."""
+    found: list[str] = []
+    body: Sequence[ast.stmt] = tree.body
+    while (around := next((n for n in body if n.lineno <= line <= (n.end_lineno or 0)), None)) is not None:
+        if not isinstance(around, ast.FunctionDef | ast.ClassDef):
+            break
+        found.append(around.name)
+        body = around.body if isinstance(around, ast.ClassDef) else ()
+    return ".".join(found)
 
 
 def _walk(tree: ast.Module, parts: Sequence[str]) -> Iterator[Place]:

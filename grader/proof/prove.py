@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
 from grader.assignment import Assignment
-from grader.checks.declare import Mistake
+from grader.checks.declare import MISTAKE, Mistake
 from grader.errors import UsageError
 from grader.intake.source import nearest
 from grader.proof.equivalent import Explanation, explanations
@@ -21,6 +23,15 @@ from grader.records import CheckResult
 from grader.run.local import known_mistakes, overlay, run_trusted
 
 _VARIANT_SEEDS, _MISTAKE_SEEDS = 20, 3  # at most; fewer when fewer are asked for
+_OF_EVERY_CLASS = {
+    "__module__",
+    "__doc__",
+    "__qualname__",
+    "__annotations__",
+    "__firstlineno__",
+    "__static_attributes__",
+}
+_OF_EVERY_CLASS |= {MISTAKE}
 _TRAININGS = 3  # seeds with which the solution is trained
 
 
@@ -119,28 +130,45 @@ def _programs(
     trains = () if few else None
     some, fewer = range(min(seeds, _VARIANT_SEEDS)), range(min(seeds, _MISTAKE_SEEDS))
     return [
-        Program("solution", partial(run_trusted, assignment, assignment.solution), range(seeds), trainings=_TRAININGS),
+        Program(
+            "solution", partial(run_trusted, assignment, assignment.solution), seeds=range(seeds), trainings=_TRAININGS
+        ),
         *(
-            Program(f"variant {path.name}", partial(run_trusted, assignment, path), some, trains=trains)
+            Program(f"variant {path.name}", partial(run_trusted, assignment, path), seeds=some, trains=trains)
             for path in assignment.variants
         ),
         *(
             Program(
                 f"mistake {known.id}",
                 partial(_laid, assignment, known),
-                fewer,
+                changes=_changes(assignment, known),
+                seeds=fewer,
                 trains=known.caught_by,
                 again=known.caught_by,
             )
             for known in mistakes
         ),
         Program("skeleton", partial(run_trusted, assignment, assignment.skeleton)),
-        *(Program(mutant.id, partial(_mutated, assignment, mutant), brief=True, trains=()) for mutant in made),
+        *(
+            Program(mutant.id, partial(_mutated, assignment, mutant), changes=(mutant.within,), brief=True, trains=())
+            for mutant in made
+        ),
     ]
 
 
 def _laid(assignment: Assignment, mistake: Mistake) -> dict[str, object]:
     return overlay(assignment, mistake.id)[1]
+
+
+def _changes(assignment: Assignment, mistake: Mistake) -> list[str]:
+    """What of the solution the mistake replaces: of a class that inherits, only the methods that it writes anew."""
+    made, whole = _laid(assignment, mistake)[mistake.replaces], run_trusted(assignment, assignment.solution)
+    original: Any = whole[mistake.replaces]
+    own = [name for name in vars(made) if name not in _OF_EVERY_CLASS] if isinstance(made, type) else []
+    inherits = isinstance(made, type) and original.__name__ in [base.__name__ for base in made.__bases__]
+    if inherits and all(isinstance(vars(original).get(name), FunctionType) for name in own):
+        return [f"{mistake.replaces}.{name}" for name in own]
+    return [mistake.replaces]
 
 
 def _mutated(assignment: Assignment, mutant: Mutant) -> dict[str, object]:

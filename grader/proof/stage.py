@@ -8,10 +8,13 @@ import math
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection, Pipe, wait
+from types import FrameType
 from typing import NoReturn
 
 import pytest
@@ -40,7 +43,8 @@ class Program:
     """Something to run the checks on: `make` gives its names afresh for each of the seeds."""
 
     name: str
-    make: Callable[[], Mapping[str, object]]
+    make: Callable[[], dict[str, object]]
+    changes: Collection[str] = ()  # where it differs from the solution, if known: "attention", "Attention.forward"
     seeds: Sequence[int] = (0,)
     brief: bool = False  # the first loss is enough
     trains: Collection[str] | None = None  # checks that train which are run on it, with the first seed; None: all
@@ -112,6 +116,18 @@ class _Stage:
         self._jobs = jobs
         self._seconds = 0.0  # of processor time, which the solution takes
         self._raised: dict[str, list[Exception]] = {}  # by check, in this run
+        self._solution: dict[str, object] | None = run_trusted(assignment, assignment.solution)  # while it goes first
+        self._used: dict[str, set[str]] = {}  # by check, which of the solution's functions and methods ran for it
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """While the solution goes first, note which of its functions run for the check."""
+        if self._solution is not None:
+            sys.setprofile(partial(_note, self._solution, self._used.setdefault(declared(item).id, set())))
+        try:
+            return (yield)
+        finally:
+            sys.setprofile(None)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -131,9 +147,9 @@ class _Stage:
             checks = [declared(item) for item in session.items]
             self._plugin.left_out = {check.id for check in checks if check.seconds is not None}
             begun = time.process_time()  # the solution goes first, and warms what follows
-            self._plugin.begin(LocalPort(run_trusted(self._assignment, self._assignment.solution), as_student=True))
+            self._plugin.begin(LocalPort(self._solution or {}, as_student=True))
             run_items(session)
-            self._seconds = time.process_time() - begun
+            self._solution, self._seconds = None, time.process_time() - begun
             self.checks = self._plugin.results()
             gc.collect()
             gc.freeze()  # what is here now stays shared with every process
@@ -220,12 +236,30 @@ class _Stage:
         self._plugin.begin(LocalPort(program.make(), as_student=True))
         self._raised.clear()
         self._plugin.explain = program.again is None or seed == program.seeds[0]
-        left_out = self._plugin.left_out = _left_out([declared(item) for item in session.items], program, seed)
-        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+        checks = {declared(item).id: declared(item) for item in session.items}
+        left_out = _left_out([*checks.values()], program, seed)
+        using = self._using(program, checks)
+        alike = set() if program.brief else checks.keys() - using - left_out  # it is the solution, as far as they go
+        self._plugin.left_out = left_out | alike
+        items = sorted(session.items, key=lambda item: declared(item).id not in using)
+        for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if program.brief and declared(item).points and declared(item).id in self._raised:
                 return {declared(item).id: Mark(Outcome.FAILED, 0.0)}
-        return {result.id: self._mark(result) for result in self._plugin.results() if result.id not in left_out}
+        run = {result.id: self._mark(result) for result in self._plugin.results() if result.id not in left_out}
+        return {**run, **{name: Mark(Outcome.PASSED, checks[name].points) for name in alike}}
+
+    def _using(self, program: Program, checks: Mapping[str, Check]) -> set[str]:
+        """The checks for which runs what the program changes, those it is said to fail, and what they need."""
+        changes = tuple(f"{name}." for name in program.changes)
+        found = {check for check, names in self._used.items() if any(f"{name}.".startswith(changes) for name in names)}
+        if not found:
+            return set(checks)
+        waiting = [*found, *(program.again or ())]
+        while waiting:
+            found.add(check := waiting.pop())
+            waiting += [need for need in checks[check].needs if need not in found]
+        return found
 
     def _mark(self, result: CheckResult) -> Mark:
         errors = self._raised.get(result.id, [])
@@ -234,6 +268,11 @@ class _Stage:
         ratio = max(known) if known and len(known) == len(errors) else None
         said = clean(errors[0], 300) if errors else result.message or ""  # the record of a hidden check says nothing
         return Mark(result.status, result.points, bool(result.followed), said, ratio)
+
+
+def _note(solution: dict[str, object], used: set[str], frame: FrameType, event: str, _: object) -> None:
+    if event == "call" and frame.f_globals is solution:
+        used.add(frame.f_code.co_qualname)
 
 
 def _left_out(checks: Sequence[Check], program: Program, seed: int) -> set[str]:
