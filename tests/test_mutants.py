@@ -117,6 +117,13 @@ def test_only_what_students_write_is_changed() -> None:
         assert kept == [line for number, line in enumerate(source.split("\n"), 1) if number != mutant.line]
 
 
+def test_each_says_which_function_or_method_it_changes() -> None:
+    body = "{indent}# BEGIN SOLUTION Task 1: f\n{indent}y = x / 2\n{indent}# END SOLUTION\n{indent}return y\n"
+    inner, outer = body.format(indent=" " * 8), body.format(indent=" " * 4)
+    source = f"class C:\n    size = 3\n\n    def forward(self, x):\n{inner}\n\ndef g(x):\n{outer}"
+    assert {mutant.within for mutant in mutants(source)} == {"C.forward", "g"}
+
+
 def test_parts_are_graded_elsewhere() -> None:
     assert mutants(FRAME.format(body="z = x / y"), parts=["f"]) == []
 

@@ -17,7 +17,8 @@ from grader.errors import UsageError
 from grader.intake.source import nearest
 from grader.proof.equivalent import Explanation, explanations
 from grader.proof.mutants import Mutant, mutants
-from grader.proof.stage import Program, Trial, perform
+from grader.proof.stage import perform
+from grader.proof.trial import Program, Trial
 from grader.proof.verdict import Cell, Problem, Row, Survivor, against, loose, margins, row, unused
 from grader.records import CheckResult
 from grader.run.local import known_mistakes, overlay, run_trusted

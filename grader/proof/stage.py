@@ -10,8 +10,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import astuple, replace
 from functools import partial
 from multiprocessing.connection import Connection, Pipe, wait
 from types import FrameType
@@ -24,6 +24,7 @@ from grader.assignment import Assignment
 from grader.checks.declare import Check, Mistake
 from grader.checks.evidence import CheckFailed
 from grader.errors import Fault, StudentError
+from grader.proof.trial import Mark, Program, Trial
 from grader.records import CheckResult, Outcome
 from grader.run.local import LocalPort, ReferencePort, run_trusted
 from grader.run.plugin import Checks, declared
@@ -36,44 +37,6 @@ _MEMORY = 2 << 30  # bytes that a program may take
 _SECONDS, _TIMES = 5.0, 20.0  # processor time for one seed: so much, and so often what the solution takes
 _BRIEFLY = 4.0  # times what the solution takes, for a mutant: one that takes longer has lost
 _CALLS = 3  # of the length that a check which trains allows
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Something to run the checks on: `make` gives its names afresh for each of the seeds."""
-
-    name: str
-    make: Callable[[], dict[str, object]]
-    changes: Collection[str] = ()  # where it differs from the solution, if known: "attention", "Attention.forward"
-    seeds: Sequence[int] = (0,)
-    brief: bool = False  # the first loss is enough
-    trains: Collection[str] | None = None  # checks that train which are run on it, with the first seed; None: all
-    trainings: int = 1  # seeds with which these are run
-    again: Collection[str] | None = None  # checks that are run with the other seeds, too; None: all
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What one check gave one program under one seed."""
-
-    status: Outcome
-    points: float
-    followed: bool = False  # it earned its points by follow-through
-    message: str = ""
-    ratio: float | None = None  # the difference over what is allowed; None where none was measured
-
-    @property
-    def lost(self) -> bool:
-        """Whether the check itself took points."""
-        return self.status not in (Outcome.PASSED, Outcome.SKIPPED)
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One program's marks by seed and by check; `trouble` says why there are none, or not all."""
-
-    marks: Mapping[int, Mapping[str, Mark]]
-    trouble: str = ""
 
 
 def perform(
@@ -241,13 +204,24 @@ class _Stage:
         using = self._using(program, checks)
         alike = set() if program.brief else checks.keys() - using - left_out  # it is the solution, as far as they go
         self._plugin.left_out = left_out | alike
-        items = sorted(session.items, key=lambda item: declared(item).id not in using)
+        items = self._quickest(session.items, checks, using) if program.brief else session.items
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if program.brief and declared(item).points and declared(item).id in self._raised:
                 return {declared(item).id: Mark(Outcome.FAILED, 0.0)}
         run = {result.id: self._mark(result) for result in self._plugin.results() if result.id not in left_out}
         return {**run, **{name: Mark(Outcome.PASSED, checks[name].points) for name in alike}}
+
+    def _quickest(
+        self, items: Sequence[pytest.Item], checks: Mapping[str, Check], using: Collection[str]
+    ) -> list[pytest.Item]:
+        """Where one loss is enough: what runs the change first, quick ones first, but none before what it needs."""
+        seconds = {result.id: result.seconds + 1e-6 for result in self.checks}
+
+        def cost(check: str) -> float:
+            return seconds[check] + sum(map(cost, checks[check].needs))
+
+        return sorted(items, key=lambda item: (declared(item).id not in using, cost(declared(item).id)))
 
     def _using(self, program: Program, checks: Mapping[str, Check]) -> set[str]:
         """The checks for which runs what the program changes, those it is said to fail, and what they need."""

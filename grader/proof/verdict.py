@@ -9,7 +9,7 @@ from enum import StrEnum
 from grader.checks.declare import Mistake
 from grader.proof.equivalent import Explanation
 from grader.proof.mutants import Mutant
-from grader.proof.stage import Mark, Trial
+from grader.proof.trial import Mark, Trial
 from grader.records import CheckResult, Outcome
 
 CLOSE = 10.0  # times the allowance: a known mistake nearer than this is hardly told from rounding
