@@ -61,6 +61,7 @@ def test_answers(fit, reference):
 
 @check(
     points=1.5,
+    seconds=20,
     hint="A model that cannot learn eight pairs will not learn a language. Print what goes into the loss: the ids that "
     "the writer is given, and beside them the ids that it has to predict.",
 )

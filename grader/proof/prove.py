@@ -78,7 +78,18 @@ def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, jobs: int, 
     known = _one_for_each_check(known) if few else known
     made = mutants(assignment.solution.read_text(encoding="utf-8"), assignment.parts) if with_mutants else []
     explained = explanations(assignment.solution_folder / "equivalent.yaml") if with_mutants else []
-    checks, trials = perform(assignment, _programs(assignment, known, made, seeds, few=few), jobs=jobs)
+    programs = _programs(assignment, known, seeds, few=few)
+    programs += [
+        Program(
+            mutant.id,
+            partial(_mutated, assignment, mutant),
+            changes=(mutant.within,),
+            brief=True,
+            trains=() if _why(mutant, explained) else None,  # what makes no difference need not be trained to show it
+        )
+        for mutant in made
+    ]
+    checks, trials = perform(assignment, programs, jobs=jobs)
     _refuse_unknown(assignment, known, checks)
 
     rows = tuple(row(mistake, checks, trials[f"mistake {mistake.id}"]) for mistake in known)
@@ -124,9 +135,7 @@ def _place(assignment: Assignment, path: Path) -> str:
     return str(path.relative_to(assignment.root))
 
 
-def _programs(
-    assignment: Assignment, mistakes: list[Mistake], made: list[Mutant], seeds: int, *, few: bool
-) -> list[Program]:
+def _programs(assignment: Assignment, mistakes: list[Mistake], seeds: int, *, few: bool) -> list[Program]:
     """The longest first. With `few` variants are not trained."""
     trains = () if few else None
     some, fewer = range(min(seeds, _VARIANT_SEEDS)), range(min(seeds, _MISTAKE_SEEDS))
@@ -150,10 +159,6 @@ def _programs(
             for known in mistakes
         ),
         Program("skeleton", partial(run_trusted, assignment, assignment.skeleton)),
-        *(
-            Program(mutant.id, partial(_mutated, assignment, mutant), changes=(mutant.within,), brief=True, trains=())
-            for mutant in made
-        ),
     ]
 
 

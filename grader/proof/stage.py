@@ -187,9 +187,10 @@ class _Stage:
             n for check, n in training.items() if program.trains is None or check in program.trains
         )
         times = _BRIEFLY if program.brief else _TIMES
-        seconds = len(program.seeds) * (_SECONDS + times * self._seconds) + _CALLS * trains
+        quick = len(program.seeds) * (_SECONDS + times * self._seconds)
+        seconds = quick + _CALLS * trains
         signal.signal(signal.SIGPROF, _too_long)
-        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # once more a second later, for who catches everything
+        _allow(quick if program.brief else seconds)
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(2 * seconds + 1), most))
         signal.alarm(math.ceil(20 * seconds + 60))  # on the clock, for who only waits; this ends the process
@@ -206,6 +207,8 @@ class _Stage:
         self._plugin.left_out = left_out | alike
         items = self._quickest(session.items, checks, using) if program.brief else session.items
         for item, following in zip(items, [*items[1:], None], strict=True):
+            if program.brief and (training := declared(item).seconds):
+                _allow(training)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if program.brief and declared(item).points and declared(item).id in self._raised:
                 return {declared(item).id: Mark(Outcome.FAILED, 0.0)}
@@ -215,13 +218,16 @@ class _Stage:
     def _quickest(
         self, items: Sequence[pytest.Item], checks: Mapping[str, Check], using: Collection[str]
     ) -> list[pytest.Item]:
-        """Where one loss is enough: what runs the change first, quick ones first, but none before what it needs."""
+        """Where one loss is enough: training last, what runs the change first, none before what it needs."""
         seconds = {result.id: result.seconds + 1e-6 for result in self.checks}
 
         def cost(check: str) -> float:
             return seconds[check] + sum(map(cost, checks[check].needs))
 
-        return sorted(items, key=lambda item: (declared(item).id not in using, cost(declared(item).id)))
+        return sorted(
+            items,
+            key=lambda item: (declared(item).seconds or 0.0, declared(item).id not in using, cost(declared(item).id)),
+        )
 
     def _using(self, program: Program, checks: Mapping[str, Check]) -> set[str]:
         """The checks for which runs what the program changes, those it is said to fail, and what they need."""
@@ -255,6 +261,11 @@ def _left_out(checks: Sequence[Check], program: Program, seed: int) -> set[str]:
     wanted = training if program.trains is None else training & set(program.trains)
     left_out = training - wanted if seed in program.seeds[: program.trainings] else training
     return left_out | (every - set(program.again) if program.again is not None and seed != program.seeds[0] else set())
+
+
+def _allow(seconds: float) -> None:
+    """So much processor time from here on; told once more a second later, for who catches everything."""
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
 
 
 def _too_long(*_: object) -> NoReturn:

@@ -25,6 +25,7 @@ def weights(student, model):
 
 @check(
     points=1,
+    seconds=20,
     hint="Which characters occur is for the pairs to say, not for a list of yours: accents, capitals, blanks, and "
     "other alphabets, in sources and in targets. Turn a pair into ids and back, and compare.",
 )
@@ -86,6 +87,7 @@ def test_unchanged(student, reference):
 
 @check(
     points=1,
+    seconds=20,
     hint="In a batch the short sources are filled up. Who reads the filling: the reader's last state, attention?",
 )
 def test_alone(reference, fit):
