@@ -26,6 +26,7 @@ from grader.wire.proxy import Port, Remote
 
 _MOST_TRIES = 200  # plans tried on the module's behaviour
 _MOST_TRIES_AGAIN = 40  # the same, when all names are the reference's, or a plan was found before
+_MOST_TRIES_IN_DOUBT = 8  # the same, when all that many have shown nothing before
 _SURE = 2.9  # how much stranger the next plan is where names alone decide
 
 Layout = Callable[[dict[str, torch.Tensor]], Weights]
@@ -93,12 +94,13 @@ def _plan(
 ) -> Plan:
     """How to fill the student's module; what was right is kept for the next one. Raises StudentError (layout)."""
     kept = _traits.setdefault(theirs._port, {})
-    known = kept.get(theirs._path, frozenset())
+    known, name = kept.get(theirs._path, frozenset()), ".".join(theirs._path)
     mine, its = ({parameter.name for parameter in side} for side in (found, wanted))
     searched = plans(found, wanted, [*integers(question.args), *integers(question.kwargs)], known)
-    proposed = chain(
-        offered, islice(searched, _MOST_TRIES_AGAIN if known or mine <= its or its <= mine else _MOST_TRIES)
-    )
+    named = known or mine <= its or its <= mine
+    doubted: dict[str, str] = getattr(theirs._port, "doubted", {})
+    most = _MOST_TRIES_IN_DOUBT if name in doubted else _MOST_TRIES_AGAIN if named else _MOST_TRIES
+    proposed = chain(offered, islice(searched, most))
     plan: Plan | None = None
     tried: list[Plan] = []
     if its <= mine and getattr(theirs._port, "by_name", False):
@@ -112,12 +114,12 @@ def _plan(
     if plan is None and question.probe and tried and tried[0].complete:
         plan = tried[0]
         # It is wrong in a way that nobody knows. Its laws can hold all the same, and its other faces be right.
-        getattr(theirs._port, "doubted", {})[".".join(theirs._path)] = no_plan
+        doubted.setdefault(name, no_plan)
     if plan is None:
         raise StudentError(Fault.LAYOUT, no_plan)
     kept[theirs._path] = plan.traits
     if (accounts := getattr(theirs._port, "accounts", None)) is not None and not plan.plain:
-        accounts[".".join(theirs._path)] = plan.told()
+        accounts[name] = plan.told()
     return plan
 
 
