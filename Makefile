@@ -10,7 +10,7 @@ READY := .venv/.ready
 help:
 	@echo "make demo   grade the sample submissions; ends with the report to open"
 	@echo "make test   style, types and tests"
-	@echo "make bench  seconds and memory per submission"
+	@echo "make bench  seconds and memory per submission, notebooks and grader check"
 	@echo "make setup  only install, into .venv"
 	@echo "make clean  remove what the others made, .venv too"
 
@@ -34,19 +34,22 @@ browser:
 			{ $$as_root apt-get update -qq && $$as_root apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1; \
 		} || echo "chromium could not be installed here; install it by hand to run the browser tests" >&2; }
 
-# Samples of every assignment with their tables; then a class of 30 on one assignment, and a course of 20 students on all.
+# Samples of every assignment with their tables; then a class of 30, twelve notebooks as they are handed in, and a course
+# of 20 students on all assignments.
 SAMPLES := $(patsubst examples/submissions/%/,%,$(wildcard examples/submissions/*/))
 GRADE := $(BIN)/grader grade
 
 demo: $(READY)
 	@set -e; for name in $(SAMPLES); do $(GRADE) $$name examples/submissions/$$name -j 2 -o out/demo/$$name; done
 	$(GRADE) masks examples/class -j 2 -o out/demo/class
+	$(GRADE) attention examples/notebooks -j 2 -o out/demo/notebooks
 	$(BIN)/python examples/make_course.py out/demo/handed_in
 	@set -e; for name in $(SAMPLES); do \
 		$(GRADE) $$name out/demo/handed_in -j 2 -o out/demo/course/$$name > out/demo/course.txt; tail -n 2 out/demo/course.txt; done
 	@echo
 	@echo "A whole course:  out/demo/course/attention/class.html and so on, one for each assignment"
 	@echo "A whole class:   out/demo/class/class.html"
+	@echo "Notebooks:       out/demo/notebooks/class.html, and in each folder the feedback notebook"
 	@echo "A training:      out/demo/sentiment/class.html"
 	@echo "Open this one:   $(CURDIR)/out/demo/attention/class.html"
 
@@ -61,6 +64,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/grading.py
+	$(BIN)/python -m benchmarks.notebooks
 
 clean:
 	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""`make bench`: what one submission costs, against the same checks without isolation and against a cold start for each.
+"""First in `make bench`: what a submission costs, against the same checks without isolation and against cold starts.
 
 Everything is measured in one run on one machine, so the ratios mean something even where the seconds do not.
 """
@@ -204,17 +204,18 @@ def main() -> None:
     print(f"  (b) one process, warm, no isolation (the floor)  {bare:7.3f}")
     print(f"  (c) a cold process for each                      {fresh:7.3f}\n")
     aim, total = 2 * bare + 0.06, marker + student
-    print(f"  (a) at -j1 is {one / bare:.1f} times (b); {_verdict(one <= aim)} of 2 times plus 0.060, {aim:.3f} here")
+    print(f"  (a) at -j1 is {one / bare:.1f} times (b); {verdict(one <= aim)} of 2 times plus 0.060, {aim:.3f} here")
     faster = fresh / one
-    print(f"  (a) at -j1 is {faster:.1f} times faster than (c), -j2 {fresh / two:.1f}; {_verdict(faster >= 20)} of 20")
+    print(f"  (a) at -j1 is {faster:.1f} times faster than (c), -j2 {fresh / two:.1f}; {verdict(faster >= 20)} of 20")
     print(f"  private memory in flight: {total:.0f} MiB (marker {marker:.0f}, student {student:.0f}); ", end="")
-    print(f"{_verdict(total <= 60)} of 60\n")
+    print(f"{verdict(total <= 60)} of 60\n")
     print("Where the time of one submission goes at -j1, in milliseconds:")
     for label, seconds in inside.items():
         print(f"  {1000 * seconds:6.1f}  {label}")
 
 
-def _verdict(reached: bool) -> str:
+def verdict(reached: bool) -> str:
+    """How a figure stands to its aim."""
     return "within the aim" if reached else "MISSES the aim"
 
 

@@ -17,7 +17,7 @@ from grader.intake.source import nearest
 from grader.records import Limits
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\*?")  # a star stands for the rest of a name: torch.nn.Transformer*
-KEYS = ("title", "names", "parts", "points", "forbidden", "limits", "due", "provided")
+KEYS = ("title", "names", "parts", "points", "forbidden", "limits", "due", "provided", "packages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Assignment:
     limits: Limits
     due: datetime | None  # always with a time zone
     points: float  # the stated total: a cross-check on the sum over the checks, never its source
-    provided: tuple[str, ...]  # modules in the assignment's folder that students get and may import
+    provided: tuple[str, ...]  # modules and data files in the assignment's folder that students get and may use
+    packages: tuple[str, ...]  # what a submission may import beside torch, by the names it is imported under
     root: Path
 
     @property
@@ -71,14 +72,19 @@ class Assignment:
 
     @property
     def provided_files(self) -> tuple[Path, ...]:
-        """What a submission may import: this assignment's modules, and those of the course's others, for one file may
-        hold a student's answers to several.
+        """What a submission may use: this assignment's modules and data, and the modules of the course's others, for
+        one file may hold a student's answers to several.
         """
         found = {name: self.folder / name for name in self.provided}
         for path in sorted((self.root / "assignments").glob("*/*.py")):
             if path.parent != self.folder and path.stem not in ("checks", path.parent.name):
                 found.setdefault(path.name, path)
         return tuple(found.values())
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The names of the provided files that are no modules."""
+        return tuple(name for name in self.provided if not name.endswith(".py"))
 
     @property
     def solution(self) -> Path:
@@ -148,7 +154,8 @@ def load_assignment(root: Path, name: str) -> Assignment:
         limits=reader.limits("limits"),
         due=reader.moment("due"),
         points=reader.positive(data, "points"),
-        provided=reader.modules("provided"),
+        provided=reader.files("provided"),
+        packages=reader.packages("packages"),
         root=root,
     )
 
@@ -213,11 +220,18 @@ class _Reader:
             raise self._wrong(key, expected)
         return values
 
-    def modules(self, key: str) -> tuple[str, ...]:
-        values = self._strings(key, "a list of .py files in the assignment's folder")
+    def packages(self, key: str) -> tuple[str, ...]:
+        expected = "a list of packages as they are imported, such as [numpy, matplotlib]"
+        values = self._strings(key, expected)
+        if not all(value.isidentifier() for value in values):
+            raise self._wrong(key, expected)
+        return values
+
+    def files(self, key: str) -> tuple[str, ...]:
+        values = self._strings(key, "a list of files in the assignment's folder")
         for value in values:
-            if Path(value).name != value or not value.endswith(".py"):
-                raise self._wrong(key, f"plain names of .py files, not `{value}`")
+            if re.split(r"[\\/]", value)[-1] != value or value in ("", "assignment.yaml", "checks.py"):
+                raise self._wrong(key, f"plain names of modules and data files, not `{value}`")
             if not (self.path.parent / value).is_file():
                 raise self._wrong(key, f"files beside assignment.yaml, and there is no `{value}`")
         return values

@@ -104,6 +104,8 @@ def _add_check(commands: _Commands[_Parser]) -> None:
     check = _command(commands, "check", "run the public checks on your own file")
     check.add_argument("file", metavar="FILE", nargs="?", type=Path, help="your file; found by its name when left out")
     check.add_argument("--assignment", metavar="NAME", help="the assignment, when the file does not tell")
+    check.add_argument("--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C")
+    check.add_argument("--json", action="store_true", help="the result as one line of JSON on standard output")
     _add_root(check)
 
 
@@ -112,6 +114,12 @@ def _add_authoring(commands: _Commands[_Parser]) -> None:
     build.add_argument("names", metavar="NAME", nargs="*", help="assignments; all when left out")
     build.add_argument("--check", action="store_true", help="write nothing; exit with 2 when one is not up to date")
     _add_root(build)
+    release = _command(commands, "release", "pack what students get, and nothing else")
+    release.add_argument("name", metavar="NAME", help="an assignment's name")
+    release.add_argument(
+        "dir", metavar="DIR", type=Path, help="a folder, which may hold other releases, or a .zip file"
+    )
+    _add_root(release)
     new = _command(commands, "new", "start an assignment from a small working example")
     new.add_argument("name", metavar="NAME", help="its name: a Python module's name")
     new.add_argument("--title", help="its title, for people")

@@ -93,6 +93,7 @@ class CheckResult:
     fault: str | None = None  # what went wrong on the student's side, where something did: `forbidden`, `timeout` ...
     followed: tuple[str, ...] = ()  # right when judged with these parts of the student's own, wrong as they are
     curves: tuple[Curve, ...] = ()  # drawn whether it passed or not
+    asks: tuple[str, ...] = ()  # the names of the student's file that it asks for
     seconds: float = 0.0
 
 
@@ -112,6 +113,7 @@ class Result:
     output: str = ""  # what the student's code printed, capped
     protection: str = "NONE"  # the level of isolation this grade was made under
     environment: str = ""  # versions: "torchgrade 0.1.0, torch 2.13.0, Python 3.11.7"
+    feedback: bool = False  # whether the student's notebook with result cards lies beside the report
     key: str = ""  # content key: submission, checks, solution, fixtures, limits, versions
 
     def to_json(self) -> dict[str, Any]:
@@ -135,6 +137,7 @@ def _check_from_json(data: dict[str, Any]) -> CheckResult:
             "diagnosis": Diagnosis(**diagnosis) if diagnosis else None,
             "picture": _picture(picture) if picture else None,
             "followed": tuple(data["followed"]),
+            "asks": tuple(data["asks"]),
             "curves": tuple(Curve(c["name"], tuple((x, y) for x, y in c["points"])) for c in data["curves"]),
         }
     )

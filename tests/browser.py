@@ -42,9 +42,9 @@ def find_chromium() -> str | None:
 class Browser:
     """One Chromium with one page; leaving the context ends the process that it started."""
 
-    def __init__(self, chromium: str) -> None:
+    def __init__(self, chromium: str, *flags: str) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
-        self._pid, self._in, self._out = _start(chromium, self._home.name)
+        self._pid, self._in, self._out = _start(chromium, self._home.name, flags)
         self._ids = itertools.count(1)
         self._buffer = b""
         self._session: str | None = None
@@ -84,22 +84,30 @@ class Browser:
 
     def open(self, page: Path, *, width: int = 1200, height: int = 900, dark: bool = False, media: str = "") -> None:
         """Show a file at a width, in light or dark, on the screen or as `media="print"` would."""
+        self.visit(page.resolve().as_uri(), width=width, height=height, dark=dark, media=media)
+        self.wait(f"document.readyState == 'complete' && location.pathname.endsWith({json.dumps(page.name)})")
+
+    def visit(self, url: str, *, width: int = 1200, height: int = 900, dark: bool = False, media: str = "") -> None:
+        """Go to an address, without waiting for anything."""
         self.complaints.clear()
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
-        self.ask("Page.navigate", url=page.resolve().as_uri())
+        self.ask("Page.navigate", url=url)
+
+    def wait(self, expression: str) -> None:
+        """Wait until a JavaScript expression is true on the page."""
         deadline = time.monotonic() + DEADLINE
-        while self.run(f"document.readyState + location.pathname.endsWith({json.dumps(page.name)})") != "completetrue":
+        while self.run(expression) is not True:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{page} did not load")
+                raise TimeoutError(f"on the page this did not become true: {expression}")
             time.sleep(0.02)
 
     def run(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression on the page."""
-        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return the value of a JavaScript expression on the page, or what it promises."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
@@ -132,7 +140,7 @@ class Browser:
         return message
 
 
-def _start(chromium: str, home: str) -> tuple[int, int, int]:
+def _start(chromium: str, home: str, flags: tuple[str, ...]) -> tuple[int, int, int]:
     """Start the browser with its pipes as descriptors 3 and 4; return its process id and our two ends."""
     their_in, our_out = os.pipe()
     our_in, their_out = os.pipe()
@@ -141,7 +149,7 @@ def _start(chromium: str, home: str) -> tuple[int, int, int]:
     high_in, high_out = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in (their_in, their_out))
     pid = os.posix_spawn(
         chromium,
-        [chromium, *FLAGS, f"--user-data-dir={home}"],
+        [chromium, *FLAGS, *flags, f"--user-data-dir={home}"],
         {"PATH": os.environ.get("PATH", ""), "HOME": home, "TMPDIR": home},
         file_actions=[
             *((os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)),

@@ -23,7 +23,7 @@ from grader.checks.tolerance import mapped, named
 from grader.errors import StudentError
 from grader.records import Outcome, Status
 from grader.run.local import LocalPort, run_trusted
-from grader.run.recorded import RecordedPort, RecordingPort, Tape
+from grader.run.recorded import RecordedPort, RecordingPort, Tape, versions
 from grader.wire.proxy import Remote, gradients, root
 from grader.wire.values import Handle
 from tests.course import PERFECT, Course, by_id
@@ -427,7 +427,7 @@ def test_recorded_answers_serve_every_student() -> None:
     tape: Tape | None = None
     for theirs in (ByHand, Layer, NothingDropped, BiasDetached, AlwaysDropped):
         student = LocalPort({"Layer": theirs, "f": detached if tape else attention}, as_student=True)
-        reference = RecordedPort(tape) if tape else recording
+        reference = RecordedPort(tape, versions()) if tape else recording
         reference.reseed(3)
         torch.default_generator.manual_seed(3)
         wrong = 0

@@ -31,6 +31,7 @@ FLOOR = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
 
 # Imports inside a function: those of `cli` and `commands` keep start-up fast; each other one needs its reason here.
 LATE = {
+    "grader": "`import grader` stays light: torch and pytest come with the first check in a notebook",
     "grader.sandbox.guard": "what takes the place of a torch function runs with torch's globals, not with ours",
     "grader.run.author": "a pytest run that has nothing to do with an assignment must not import torch",
 }

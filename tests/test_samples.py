@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.name for path in (EXAMPLES / "submissions").iterdir() if path.is_dir())
-FOLDERS = [*((name, f"submissions/{name}") for name in NAMES), ("masks", "class")]
+FOLDERS = [*((name, f"submissions/{name}") for name in NAMES), ("masks", "class"), ("attention", "notebooks")]
 
 
 @pytest.mark.parametrize(("name", "folder"), FOLDERS)
@@ -29,7 +29,7 @@ def test_samples_get_what_the_table_says(name: str, folder: str, root: Path, tmp
     assert {result.submission for result in results} == set(expected)
     wrong = [problem for result in results for problem in problems(result, expected[result.submission])]
     assert not wrong, "\n".join(wrong)
-    assert len(results) >= {"submissions/attention": 14, "class": 30}.get(folder, 5)
+    assert len(results) >= {"submissions/attention": 14, "class": 30, "notebooks": 12}.get(folder, 5)
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert "root:x:0:0" not in path.read_text(encoding="utf-8")  # a line of the machine's /etc/passwd

@@ -262,9 +262,11 @@ GOOD = '{"nbformat": 4,\n "cells": [{"cell_type": "code", "source": "a = 1"}]}'
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (GOOD[:-2], "line 2 is broken JSON (Expecting ',' delimiter"),
-        (GOOD + "\n\n}", "line 4 is broken JSON (Extra data"),
-        ("<<<<<<< HEAD\n" + GOOD, "line 1 is broken JSON"),
+        (GOOD[:-2], "breaks off in line 2: it was saved or uploaded in part"),
+        (GOOD[:-7] + "\0\0\n\0", "breaks off in line 2"),
+        ("\n\n" + GOOD.replace(":", ";", 1), "line 3 is broken JSON (Expecting ':' delimiter"),
+        (f"<<<<<<< HEAD\n{GOOD}\n=======\n{GOOD}\n>>>>>>> mine", "line 1 was left by git"),
+        (GOOD.replace(' "cells"', "<<<<<<< HEAD\n "), "line 2 was left by git"),
         ("print(1)", "line 1 is broken JSON"),
         ("[]", "holds no notebook object"),
         ("1" * 5000, "too deeply or too large"),
@@ -293,6 +295,26 @@ def test_a_broken_notebook_gets_one_clear_line(text: str, words: str, tmp_path: 
     path = tmp_path / "attention.ipynb"
     path.write_text(text)
     assert words in refusal(path).message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"{GOOD}\n\n}}", 4),
+        (f"\n\n{GOOD}\n{GOOD}", 5),
+        (f"{GOOD}\0\0\n>>>>>>> mine\n", 3),
+        (f"\ufeff{GOOD}]", 2),
+        (f"{GOOD}\n\0\0 \r\n", 0),
+        (GOOD.replace("\n", "\r\n"), 0),
+    ],
+)
+def test_what_stands_behind_a_notebook_is_left_out_and_said(text: str, line: int, tmp_path: Path) -> None:
+    path = tmp_path / "attention.ipynb"
+    path.write_bytes(text.encode())
+    source = read_source(path)
+    assert list(source.definitions) == ["a"]
+    said = f"attention.ipynb goes on after the end of its notebook (line {line}); what stands there was left out."
+    assert source.notes == ((said,) if line else ())
 
 
 def test_a_notebook_that_is_not_utf8_says_where(tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from grader.assignment import Assignment
+from grader.authoring.build import write_whole
 from grader.errors import UsageError
-from grader.run.recorded import record, tape
+from grader.run.recorded import record, taken_apart
 from grader.run.trace import alike
-from grader.wire.values import decode
 
 
 def refresh(assignment: Assignment) -> list[Path]:
@@ -20,14 +19,8 @@ def refresh(assignment: Assignment) -> list[Path]:
     fresh = record(assignment)
     if not _differ(assignment, fresh):
         return []
-    path = assignment.recorded
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(fresh)
-    written = Path(file.name)
-    written.chmod(0o644)
-    written.replace(path)
-    return [path]
+    write_whole(assignment.recorded, fresh)
+    return [assignment.recorded]
 
 
 def outdated(assignment: Assignment) -> list[str]:
@@ -39,14 +32,10 @@ def outdated(assignment: Assignment) -> list[str]:
 
 def _differ(assignment: Assignment, fresh: bytes) -> bool:
     try:
-        old, new = tape(assignment.recorded.read_bytes()), tape(fresh)
+        (old, _), (new, _) = taken_apart(assignment.recorded.read_bytes()), taken_apart(fresh)
     except (OSError, UsageError):
         return True
     if old.keys() != new.keys() or any(len(old[seed]) != len(new[seed]) for seed in new):
         return True
     pairs = [pair for seed in new for pair in zip(old[seed], new[seed], strict=True)]
-    return not all(alike(_value(a), _value(b)) for a, b in pairs)
-
-
-def _value(answer: tuple[bytes, bytes]) -> object:
-    return decode(answer[0], memoryview(answer[1]))
+    return not all(a.fits(b.asked, b.sums) and alike(a.value, b.value) for a, b in pairs)

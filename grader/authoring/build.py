@@ -44,7 +44,7 @@ def build(assignment: Assignment) -> list[Path]:
     written = []
     for path, text in _wanted(assignment):
         if _present(path) != text:
-            _write(path, text)
+            write_whole(path, text.encode())
             written.append(path)
     return written
 
@@ -187,12 +187,14 @@ def _present(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, whoever looks meanwhile."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
-    ) as file:
-        file.write(text)
-    written = Path(file.name)
-    written.chmod(0o644)
-    written.replace(path)
+def write_whole(path: Path, data: bytes) -> None:
+    """Whole or not at all, whoever looks meanwhile; the folders on the way are made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            file.write(data)
+        written = Path(file.name)
+        written.chmod(0o644)
+        written.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error

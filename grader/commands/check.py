@@ -3,43 +3,115 @@
 from __future__ import annotations
 
 import argparse
+import json
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from grader.assignment import Assignment, assignment_names, find_root, load_assignment
 from grader.errors import StudentError, UsageError
-from grader.intake.collect import entries
 from grader.intake.source import read_source
-from grader.records import CheckResult, Result
-from grader.report.shown import shown
-from grader.report.words import OUTCOMES, follow_through, headline, part_of
+from grader.records import Result
+from grader.sandbox import notebook
+from grader.selfcheck.recognise import recognise
+from grader.selfcheck.supervise import Workers, check_file
+from grader.selfcheck.watch import Watched
+
+_QUICK = 1.0  # seconds; during a check that takes longer, the next process gets ready beside it
 
 
 def run(args: argparse.Namespace) -> int:
     """Print each public check with its points, message and hint. Returns 0; raises UsageError."""
     if args.file is not None and not args.file.is_file():
         raise UsageError(f"{args.file}: no such file")
-    root = find_root(args.root or (args.file.parent if args.file else None))
+    root = _root(args.root, args.file)
     if args.file is None:
         name, file = _find_file(root, args.assignment)
     else:
         name, file = args.assignment or _recognise(root, args.file), args.file
+    if file.suffix == ".ipynb":
+        notebook.require()
     assignment = load_assignment(root, name)
-    _print(assignment, file, _grade(assignment, file))
+    show = _rows if args.json else _words(assignment, file, clears=args.watch)
+    with Workers(assignment) as workers:
+        if args.watch:
+            _watch(assignment, file, workers, show)
+        elif result := _checked(file, workers, lambda: False):
+            show(result, None)
     return 0
 
 
-def _grade(assignment: Assignment, file: Path) -> Result:
-    from grader.run.batch import grade_batch
+def _root(given: Path | None, file: Path | None) -> Path:
+    """The course's folder: the one given, or where the file lies, or where one stands."""
+    if given or not file:
+        return find_root(given)
+    try:
+        return find_root(file.parent)
+    except UsageError:
+        return find_root()
 
-    (result,) = grade_batch(
-        assignment,
-        entries([file], assignment.name, one=True),
-        None,
-        one=True,
-        allow_unsandboxed=True,  # one's own code on one's own machine
-        public_only=True,
-    )
-    return result
+
+def _watch(assignment: Assignment, file: Path, workers: Workers, show: Callable[[Result, Result | None], None]) -> None:
+    """Check now, and whenever something was saved, until Ctrl-C. A save ends a check that still runs."""
+    watched, before = Watched(assignment, file), None
+
+    def stop() -> bool:
+        if time.monotonic() > began + _QUICK:
+            workers.prepare()
+        return watched.changed()
+
+    try:
+        while True:
+            began = time.monotonic()
+            if result := _checked(file, workers, stop):
+                show(result, before)
+                before = result
+                workers.prepare()
+                watched.wait()
+            if watched.settled():
+                workers.end()
+    except KeyboardInterrupt:
+        from grader.commands.terminal import console
+
+        console(stderr=True).print("\nNo longer watching.")
+
+
+def _checked(file: Path, workers: Workers, stop: Callable[[], bool]) -> Result | None:
+    """The result; meanwhile the terminal shows what runs."""
+    from grader.commands.terminal import console
+
+    with console(stderr=True).status("starting Python and torch", spinner="line") as status:
+        title = ""
+
+        def tell(message: dict[str, Any]) -> None:
+            nonlocal title
+            title = message.get("title", title)
+            status.update(" ".join(filter(None, (title, message.get("watch")))))
+
+        return check_file(file, workers, tell=tell, stop=stop)
+
+
+def _rows(result: Result, _: Result | None) -> None:
+    print(json.dumps(result.to_json()), flush=True)
+
+
+def _words(assignment: Assignment, file: Path, *, clears: bool) -> Callable[[Result, Result | None], None]:
+    from grader.commands.terminal import console
+    from grader.commands.told import account, compared
+
+    out = console()
+
+    def show(result: Result, before: Result | None) -> None:
+        if clears and out.is_terminal:
+            out.clear()
+        when = f" ({time.strftime('%H:%M:%S')})" if clears else ""
+        out.print(account(assignment, f"{file}{when}", result, out))
+        if clears:
+            words = f"{compared(before, result)} " if before else ""
+            out.print(f"\n{words}Save {file.name} to check it again; Ctrl-C ends this.")
+
+    return show
 
 
 def _find_file(root: Path, name: str | None) -> tuple[str, Path]:
@@ -59,58 +131,11 @@ def _files(folder: Path, name: str) -> list[Path]:
 
 def _recognise(root: Path, file: Path) -> str:
     """The assignment of `file`: by its name, by its folder's, or by the names it defines. Raises UsageError."""
-    names = assignment_names(root)
-    for guess in (file.stem, file.resolve().parent.name):
-        if guess in names:
-            return guess
     try:
-        defined = set(read_source(file).definitions)
+        name = recognise(root, (file.stem, file.resolve().parent.name), lambda: read_source(file).definitions)
     except StudentError as error:
         raise UsageError(error.message) from None
-    asked = {name: len(defined.intersection(load_assignment(root, name).names)) for name in names}
-    best = max(asked.values(), default=0)
-    fitting = [name for name in names if asked[name] == best]
-    if not best or len(fitting) > 1:
-        raise UsageError(
-            f"{file}: say which assignment it is for, with --assignment NAME ({', '.join(names) or 'none here'})"
-        )
-    return fitting[0]
-
-
-def _print(assignment: Assignment, file: Path, result: Result) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from grader.commands.terminal import STYLES, console
-
-    out, seen = console(), shown(result)
-    words = headline(seen)
-    out.print(Text(f"{assignment.title}: {file}", "bold"))
-    table = Table.grid(padding=(0, 2))
-    for check in seen.checks:
-        outcome = OUTCOMES[check.status]
-        points = _of(check.points, check.max_points)
-        table.add_row(Text(outcome.label, STYLES[outcome.tone]), points, Text(check.title, "bold"))
-        for line in _lines(check):
-            table.add_row("", "", Text(line))
-    if seen.checks:
-        out.print("", table, sep="\n")
-    out.print(Text(f"\n{words.meaning} {words.advice}", STYLES[words.tone]))
-    for note in filter(None, (seen.message, *seen.notes)):
-        out.print(Text(note))
-    points = _of(seen.score, seen.max_score)
-    out.print(f"\n{points} points in the public checks; the hidden ones are run when you hand in.")
-
-
-def _of(points: float, most: float) -> str:
-    return f"{part_of(points, most)} of {part_of(most, most)}"
-
-
-def _lines(check: CheckResult) -> list[str]:
-    """What to read below a check that did not pass."""
-    lines = [text for text in (check.message, follow_through(check)) if text]
-    if check.diagnosis:
-        lines.append(f"{check.diagnosis.title}. {check.diagnosis.hint}")
-    elif check.hint:
-        lines.append(f"Hint: {check.hint}")
-    return lines
+    if name is None:
+        known = ", ".join(assignment_names(root)) or "none here"
+        raise UsageError(f"{file}: say which assignment it is for, with --assignment NAME ({known})")
+    return name

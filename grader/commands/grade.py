@@ -12,6 +12,7 @@ from grader.assignment import find_root, load_assignment
 from grader.commands.progress import Progress
 from grader.intake.collect import entries
 from grader.records import Result, Status
+from grader.sandbox import notebook
 
 BELOW, NOT_GRADED = 1, 3
 OTHER_COLUMNS = 32  # what status, score and the lines between columns take
@@ -19,6 +20,7 @@ OTHER_COLUMNS = 32  # what status, score and the lines between columns take
 
 def run(args: argparse.Namespace) -> int:
     """Grade, print the table (or, with --json, the results) and return the exit code. Raises UsageError."""
+    notebook.require()
     assignment = load_assignment(find_root(args.root), args.assignment)
     found = entries(args.paths, assignment.name, one=args.one)
     from grader.run.batch import grade_batch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 
 from grader.report.words import Tone
@@ -18,7 +20,10 @@ UNKNOWN_WIDTH = 140  # columns of a pipe or a file, which do not say
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console on standard output or error that prints text as it is."""
+    """Return a console on standard output or error that prints text as it is, and what its encoding lacks as `?`."""
+    stream = sys.stderr if stderr else sys.stdout
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
     made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal:
         made.width = UNKNOWN_WIDTH

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grader.intake.forbidden import uses
+from grader.intake.gpu import gpu_notes
 from grader.intake.program import Program
 
 
@@ -20,5 +21,5 @@ def inspect(program: Program, forbidden: Sequence[str], graded: Sequence[str] = 
         "names": {name: definition.where for name, definition in source.definitions.items()},
         "imported": [name for name, definition in source.definitions.items() if definition.kind == "import"],
         "findings": [[f.call, f.where, f.line, list(f.owners)] for f in uses(program, forbidden, graded)],
-        "notes": list(source.notes),
+        "notes": [*source.notes, *gpu_notes(source)],
     }

@@ -6,6 +6,7 @@ Cells are numbered as Jupyter numbers them after "Restart and run all": code cel
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from grader.errors import Fault, StudentError
 from grader.text import clean
 
 _CELLS = 5000
+_BLANK = " \t\r\n\0"  # around the JSON; a disk that was full leaves zeros
+_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 _MEND = "open it in Jupyter, run it and save it again"
 # Line magics, shell lines, help. Only looked for on a line that Python itself refuses.
 _MAGIC = re.compile(r"^(?P<indent>\s*+)(?:[!%?]|(?P<target>[\w\s,.\[\]]++)=\s*+[!%]|.*\?\s*+$)")
@@ -32,30 +35,58 @@ class Cell:
     problem: str | None = None  # why it does not parse
 
 
-def read_cells(data: bytes, name: str) -> tuple[Cell, ...]:
-    """Return the code cells of a notebook of format 3 or 4. Raises StudentError(INVALID) when it is not one."""
-    notebook = _load(data, name)
-    sources = [_source(cell, number, name) for number, cell in enumerate(_cells(notebook, name), 1)]
-    code = [source for source in sources if source.strip()]
+def read_cells(data: bytes, name: str) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+    """Return the code cells of a notebook of format 3 or 4, and notes. Raises StudentError(INVALID) when it is none."""
+    notebook, notes = _load(data, name)
+    code = [(number, source) for number, _, source in _numbered(notebook, name) if number]
     if not code:
         raise _invalid(f"{name} has no code in it. Was it saved before it was handed in?")
-    return tuple(_cell(number, source) for number, source in enumerate(code, 1))
+    return tuple(_cell(number, source) for number, source in code), notes
 
 
-def _load(data: bytes, name: str) -> dict[str, Any]:
+def numbered(data: bytes, name: str) -> tuple[dict[str, Any], list[tuple[int, dict[str, Any], str]]]:
+    """Return a notebook and all its cells: the number of each (0 for one that is not run), the cell, its code."""
+    notebook, _ = _load(data, name)
+    return notebook, _numbered(notebook, name)
+
+
+def _numbered(notebook: dict[str, Any], name: str) -> list[tuple[int, dict[str, Any], str]]:
+    cells, numbers = _cells(notebook, name), itertools.count(1)
+    sources = [_source(cell, place, name) for place, cell in enumerate(cells, 1)]
+    marked = [next(numbers) if source.strip() else 0 for source in sources]
+    return list(zip(marked, cells, sources, strict=True))
+
+
+def _load(data: bytes, name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     try:
-        notebook = json.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig").lstrip(_BLANK)
+        notebook, end = json.JSONDecoder().raw_decode(text)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _invalid(f"{name} is not a notebook: line {line} is not UTF-8 text; {_MEND}.", line) from None
     except json.JSONDecodeError as error:
-        problem = f"line {error.lineno} is broken JSON ({error.msg}, column {error.colno})"
-        raise _invalid(f"{name} is not a notebook: {problem}; {_MEND}.", error.lineno) from None
+        raise _broken(error, data[: len(data) - len(error.doc.encode())].count(b"\n"), name) from None
     except (ValueError, RecursionError, MemoryError):  # a number with thousands of digits, thousands of brackets
         raise _invalid(f"{name} is not a notebook: its JSON is nested too deeply or too large; {_MEND}.") from None
     if not isinstance(notebook, dict):
         raise _invalid(f"{name} is not a notebook: its JSON holds no notebook object; {_MEND}.")
-    return notebook
+    if not text[end:].strip(_BLANK):
+        return notebook, ()
+    line = data.count(b"\n") - text[end:].lstrip(_BLANK).count("\n") + 1
+    return notebook, (f"{name} goes on after the end of its notebook (line {line}); what stands there was left out.",)
+
+
+def _broken(error: json.JSONDecodeError, above: int, name: str) -> StudentError:
+    """`above` lines stand above what was read as JSON."""
+    line = error.lineno + above
+    problem = f"line {line} is broken JSON ({error.msg}, column {error.colno}); {_MEND}"
+    if conflict := _CONFLICT.search(error.doc):
+        line = error.doc.count("\n", 0, conflict.start()) + above + 1
+        problem = f"line {line} was left by git where two versions did not fit together; choose one and save it again"
+    elif not error.doc[error.pos :].strip(_BLANK) or error.msg.startswith("Unterminated"):
+        line = error.doc.rstrip(_BLANK).count("\n") + above + 1
+        problem = f"it breaks off in line {line}: it was saved or uploaded in part; hand in the whole file"
+    return _invalid(f"{name} is not a notebook: {problem}.", line)
 
 
 def _cells(notebook: dict[str, Any], name: str) -> list[Any]:

@@ -17,6 +17,7 @@ from grader.intake.scopes import Binding, Kind, Scope, Unit, lookup
 from grader.intake.source import Source, read_source
 
 _PARTS = 12  # of a dotted name
+_FILE_NAME = 200  # bytes of each that may be a file's name
 _TEXTS = 16  # that one expression may be
 _TEXT = 200  # characters of one
 _VALUES = 300  # that one expression may stand for
@@ -211,7 +212,7 @@ class Program:
 
     def _read(self, dotted: str) -> Module | None:
         parts = dotted.split(".")
-        if parts[0] == "torch" or not all(part.isidentifier() for part in parts):
+        if parts[0] == "torch" or not all(p.isidentifier() and len(p.encode()) <= _FILE_NAME for p in parts):
             return None
         for folder in (root.joinpath(*parts) for root in self._roots):
             for path, package in ((folder / "__init__.py", dotted), (folder.with_suffix(".py"), ".".join(parts[:-1]))):

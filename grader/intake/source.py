@@ -143,7 +143,7 @@ def _syntax_error(error: SyntaxError, text: str, name: str) -> StudentError:
 
 
 def _notebook(data: bytes, name: str) -> Source:
-    cells = read_cells(data, name)
+    cells, notes = read_cells(data, name)
     starts, body, line = [], [], 1
     for cell in cells:
         starts.append(line)
@@ -158,7 +158,7 @@ def _notebook(data: bytes, name: str) -> Source:
     broken = [
         f"Cell {cell.number} is not Python ({cell.problem}) and defines nothing." for cell in cells if cell.problem
     ]
-    notes = (*broken[:5], *_repeated(scope, tuple(starts)))
+    notes = (*notes, *broken[:5], *_repeated(scope, tuple(starts)))
     return Source(name, "ipynb", "", tree, scope, cells, tuple(starts), _definitions(scope, tuple(starts)), notes)
 
 

@@ -78,6 +78,7 @@ def _row(result: Result) -> dict[str, Any]:
         "message": visible.message,
         "checks": [_check(check) for check in visible.checks],
         "notes": list(visible.notes),
+        "feedback": visible.feedback,
         "protection": visible.protection,
         "environment": visible.environment,
     }
@@ -97,6 +98,7 @@ def _check(check: CheckResult) -> dict[str, Any]:
         "fault": check.fault,
         "diagnosis": None if found is None else {"id": found.id, "title": found.title, "hint": found.hint},
         "followed": list(check.followed),
+        "asks": list(check.asks),
         "curves": [{"name": curve.name, "points": curve.points} for curve in check.curves],
         "seconds": _finite(check.seconds),
     }

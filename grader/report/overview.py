@@ -37,6 +37,7 @@ class Row:
     """One submission in the table."""
 
     link: str
+    notebook: str | None  # with result cards in it
     result: Result
     words: Words
     score: str | None  # None: not graded
@@ -116,8 +117,10 @@ def overview(results: Sequence[Result]) -> Overview:
 def _row(result: Result) -> Row:
     scored = has_score(result)
     checks = result.checks
+    folder = quote(result.folder, safe="", errors="replace")
     return Row(
-        link=f"{quote(result.folder, safe='', errors='replace')}/report.html",
+        link=f"{folder}/report.html",
+        notebook=f"{folder}/feedback.ipynb" if result.feedback else None,
         result=result,
         words=headline(result),
         score=part_of(result.score, result.max_score) if scored else None,

@@ -57,32 +57,37 @@ class Scale:
     low: float
     high: float
     colours: tuple[str, ...]
+    ends: tuple[str, str]  # the first and the last colour in words
+
+    def place(self, value: float | None) -> int | None:
+        """Return which colour `value` has, None where it is no finite number."""
+        return self.level(value) if _is_finite(value) else None
 
     def level(self, value: float) -> int:
-        """Return which colour `value` has; halves keep the largest floats from overflowing."""
+        """Return which colour a finite `value` has; halves keep the largest floats from overflowing."""
         span = self.high / 2 - self.low / 2
         share = (value / 2 - self.low / 2) / span if span > 0 else 0.5
         return min(LEVELS - 1, max(0, round(share * (LEVELS - 1))))
 
 
 def panels(picture: Picture) -> tuple[Panel, ...]:
-    """Return the heat maps of `picture`; the student's and the expected one share a scale."""
+    """Return the heat maps of `picture`."""
+    return tuple(_panel(title, grid, scale, worst=grid is picture.difference) for title, grid, scale in scales(picture))
+
+
+def scales(picture: Picture) -> list[tuple[str, Grid, Scale]]:
+    """Return the grids of `picture` with title and scale; the student's and the expected one share a scale."""
     values = [*_finite(picture.student), *_finite(picture.expected or ())]
-    scale = Scale(min(values, default=0.0), max(values, default=0.0), _colours(SEQUENTIAL))
-    drawn = [_panel("Yours", picture.student, scale)]
+    ends = min(values, default=0.0), max(values, default=0.0)
+    scale = Scale(*ends, _colours(SEQUENTIAL), ("dark violet", "yellow"))
+    found = [("Yours", picture.student, scale)]
     if picture.expected:
-        drawn.append(_panel("Expected", picture.expected, scale))
+        found.append(("Expected", picture.expected, scale))
     if picture.difference:
         most = max(map(abs, _finite(picture.difference)), default=0.0)
-        drawn.append(
-            _panel(
-                "Difference: yours \N{MINUS SIGN} expected",
-                picture.difference,
-                Scale(-most, most, _colours(DIVERGING)),
-                worst=True,
-            )
-        )
-    return tuple(drawn)
+        around = Scale(-most, most, _colours(DIVERGING), ("blue", "red"))
+        found.append(("Difference: yours \N{MINUS SIGN} expected", picture.difference, around))
+    return found
 
 
 def largest(picture: Picture) -> str | None:
@@ -138,7 +143,7 @@ def _alt(title: str, grid: Grid, where: tuple[int, int] | None) -> str:
 def _fills(grid: Grid, scale: Scale) -> tuple[tuple[str, str], ...]:
     paths: dict[str, list[str]] = {}
     for y, row in enumerate(grid):
-        levels = [scale.level(value) if _is_finite(value) else None for value in row]
+        levels = [scale.place(value) for value in row]
         start = 0
         for x in range(1, len(row) + 1):  # neighbours of one colour become one shape
             if x == len(row) or levels[x] != levels[start]:

@@ -80,6 +80,7 @@ def _check(check: CheckResult) -> CheckResult:
         picture=None if hidden or passed else _picture(check.picture),
         curves=() if hidden else tuple(replace(c, name=clean(c.name, NAME)) for c in check.curves if c.points),
         followed=tuple(clean(name, NAME) for name in check.followed),
+        asks=tuple(clean(name, NAME) for name in check.asks),
     )
 
 

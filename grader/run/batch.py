@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -15,14 +16,16 @@ import grader
 from grader.assignment import Assignment
 from grader.errors import GraderError, StudentError, UsageError
 from grader.intake.collect import Bundle, Entry, read
+from grader.intake.notebook_source import numbered
 from grader.records import Result, Status
+from grader.report.feedback import NAME as FEEDBACK
+from grader.report.feedback import feedback
 from grader.report.render import render_class, render_student
 from grader.report.shown import Heading
 from grader.run.local import LocalPort, ReferencePort, run_trusted
 from grader.run.loop import ForkingLoop
 from grader.run.marker import Blank
 from grader.run.plugin import Checks
-from grader.run.recorded import recorded
 from grader.run.session import drive_pytest
 from grader.run.store import Store
 from grader.run.tensors import fixed_tensors
@@ -44,7 +47,6 @@ def grade_batch(
     one: bool = False,
     allow_unsandboxed: bool = False,
     on_result: OnResult = lambda *_: None,
-    public_only: bool = False,
 ) -> list[Result]:
     """Grade every entry; write OUT, unless it is None; return the results in the order of `entries`.
 
@@ -53,15 +55,15 @@ def grade_batch(
     """
     store = Store(out) if out is not None else None
     torch.set_num_threads(1)  # this process forks: no thread may be alive in it
-    reference, solution = _reference(assignment, public_only=public_only)
+    reference, solution = _reference(assignment)
     with ExitStack() as stack:
         warm, protection = _sandbox(assignment, allow_unsandboxed=allow_unsandboxed)
         stack.callback(warm.close)
         checks = Checks(assignment, reference, reporting=False, explain=True)
         run = _Run(assignment, entries, one, store, on_result, protection)
-        loop = ForkingLoop(assignment, warm, checks, solution, run.take, jobs)
+        loop = ForkingLoop(assignment, warm, checks, solution, run.take, jobs, run.hand_back)
         loop.plan(run.plan)
-        drive_pytest(assignment, [checks, loop, fixed_tensors(assignment)], hidden=not public_only)
+        drive_pytest(assignment, [checks, loop, fixed_tensors(assignment)], hidden=True)
     if loop.error and not isinstance(loop.error, KeyboardInterrupt):
         raise loop.error
     results = [run.results[entry.folder] for entry in entries if entry.folder in run.results]
@@ -73,20 +75,18 @@ def grade_batch(
     return results
 
 
-def _reference(assignment: Assignment, *, public_only: bool) -> tuple[SeededPort, SeededPort | None]:
-    """The solution as the reference and as the first student; for a student's own check its recorded answers do."""
-    if assignment.solution.is_file():
-        reference = ReferencePort(assignment)
-        reference.specimens  # noqa: B018 - made here, they are shared with every marker
-        return reference, LocalPort(run_trusted(assignment, assignment.solution), as_student=True)
-    if not public_only:
+def _reference(assignment: Assignment) -> tuple[ReferencePort, SeededPort]:
+    """The solution as the reference, and as the first student. Raises UsageError without it."""
+    if not assignment.solution.is_file():
         raise UsageError(f"{assignment.solution}: grading needs the solution; students use `grader check`")
-    return recorded(assignment.recorded), None
+    reference = ReferencePort(assignment)
+    reference.specimens  # noqa: B018 - made here, they are shared with every marker
+    return reference, LocalPort(run_trusted(assignment, assignment.solution), as_student=True)
 
 
 def _sandbox(assignment: Assignment, *, allow_unsandboxed: bool) -> tuple[Warm, Protection]:
     """A warm process and what was seen to protect from its children. Raises GraderError below the required level."""
-    warm = Warm(assignment.forbidden)
+    warm = Warm(assignment.forbidden, packages=assignment.packages)
     protection = examine(warm)
     if protection.level == REQUIRED_LEVEL:
         return warm, protection
@@ -97,7 +97,7 @@ def _sandbox(assignment: Assignment, *, allow_unsandboxed: bool) -> tuple[Warm, 
             f"the protection here is {protection.level}, {REQUIRED_LEVEL} is required: {why} "
             "--allow-unsandboxed grades all the same"
         )
-    return Warm(assignment.forbidden, protect=False), protection
+    return Warm(assignment.forbidden, packages=assignment.packages, protect=False), protection
 
 
 class _Run:
@@ -153,8 +153,29 @@ class _Run:
         """Store a result as soon as it is there: a run killed now goes on behind it."""
         self.results[result.folder] = result
         if self._store is not None:
-            self._store.save(result, render_student(heading(self._assignment), result))
+            stale = {} if result.feedback else {FEEDBACK: None}
+            self._store.save(result, {**render_student(heading(self._assignment), result), **stale})
         self._on_result(result, False)
+
+    def hand_back(self, bundle: Bundle, result: Result, where: Mapping[str, str]) -> Result:
+        """Write a notebook back, with what was found in it: in the marker, which reads what this process never does.
+
+        Where that fails, a note says so, and the grade stands.
+        """
+        if self._store is None or not bundle.main.endswith(".ipynb"):
+            return result
+        try:
+            notebook, cells = numbered(bundle.files[bundle.main], bundle.main)
+            plain = [(number, cell) for number, cell, _ in cells]
+            names = self._assignment.names
+            text = feedback(heading(self._assignment), result, notebook.get("metadata"), plain, where, names)
+            self._store.write(result.folder, {FEEDBACK: text})
+        except StudentError:  # it is no notebook; the result says so already
+            return result
+        except Exception as error:
+            note = f"Your notebook could not be written back with the feedback in it ({type(error).__name__})."
+            return replace(result, notes=(*result.notes, note))
+        return replace(result, feedback=True)
 
 
 def write_reports(head: Heading, results: Sequence[Result], store: Store) -> None:

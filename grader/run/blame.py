@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from grader.errors import Fault, StudentError
 from grader.intake.source import nearest
-from grader.records import Limits
-from grader.sandbox.launch import Ending
+from grader.records import Limits, Status
 from grader.text import clean
+from grader.wire.values import Handle
+
+if TYPE_CHECKING:
+    from grader.sandbox.launch import Ending  # not on Windows, where students check their own code
+
+_STRIKES = 2
+# How a failure while loading is called in the results; any other one is `invalid`.
+STATUS = {
+    Fault.TIMEOUT: Status.TIMEOUT,
+    Fault.MEMORY: Status.MEMORY,
+    Fault.CRASHED: Status.CRASHED,
+    Fault.BLOCKED: Status.BLOCKED,
+    Fault.WIRE: Status.CRASHED,
+}
 
 
 def died(ending: Ending, limits: Limits) -> StudentError:
@@ -37,9 +52,52 @@ def worked_too_long(limits: Limits) -> StudentError:
     return StudentError(Fault.TIMEOUT, f"your code used more than {limits.cpu_seconds} seconds of processor time")
 
 
-def missing(names: tuple[str, ...], found: Mapping[str, str]) -> StudentError:
-    """The file does not define `names`: say what it does define, and the nearest."""
+class Strikes:
+    """Counts the calls of each function or class that ended in one of `faults`; after two it is not tried again."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self._faults = faults
+        self._count: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, fields: Mapping[str, Any]) -> Iterator[None]:
+        """Inside, a request is made. Raises StudentError at once where what it asks for is not tried again."""
+        target, path = fields.get("target"), fields.get("path", ())
+        name = target.kind if isinstance(target, Handle) else path[0] if path else ""
+        if self._count[name] >= _STRIKES:
+            words = f"`{clean(name, 60)}` was stopped {_STRIKES} times and is not tried again"
+            raise StudentError(self._faults[0], words)
+        try:
+            yield
+        except StudentError as error:
+            self._count[name] += error.fault in self._faults
+            raise
+
+
+def require(
+    fields: Mapping[str, Any],
+    names: Mapping[str, str],
+    findings: Sequence[tuple[str, str, int, Sequence[str]]],
+    lost: Mapping[str, str],
+) -> None:
+    """A name that uses a forbidden call is not called; one that is not there is missing. Raises StudentError."""
+    path = fields.get("path", ())
+    if fields.get("target") is not None or not path or path[0] == "torch":
+        return
+    name = path[0]
+    for call, where, line, owners in findings:
+        if name in owners:
+            words = f"`{clean(name, 60)}` uses {clean(call, 100)} ({clean(where, 60)})"
+            raise StudentError(Fault.FORBIDDEN, f"{words}, which this assignment asks you to write yourself", line=line)
+    if name not in names:
+        raise missing((name,), names, lost)
+
+
+def missing(names: tuple[str, ...], found: Mapping[str, str], lost: Mapping[str, str]) -> StudentError:
+    """The file does not define `names`: say why, where `lost` knows it, else what it does define, and the nearest."""
     wanted = ", ".join(f"`{name}`" for name in names)
+    if why := next((lost[name] for name in names if name in lost), None):
+        return StudentError(Fault.MISSING, f"your file does not define {wanted}: {why}.")
     guesses = [f"`{clean(g, 60)}`{_at(found[g])}" for n in names if (g := nearest(n, found)) is not None]
     hint = f"; did you mean {' and '.join(dict.fromkeys(guesses))}?" if guesses else "."
     listed = ", ".join(clean(n, 40) for n in list(found)[:12]) or "nothing"
@@ -76,6 +134,7 @@ def their_error(reply: object) -> StudentError:
         Fault.MEMORY: f"your code ran out of memory{where}: {message}",
         Fault.BLOCKED: f"your code tried something that the grader's lock does not allow{where}: {message}",
         Fault.FORBIDDEN: f"{message}{where}",
+        Fault.TIMEOUT: f"{message}{where}; is there a loop that never ends?",
     }.get(fault, f"your code raised {name}{where}: {message}")
     bases = raised.get("bases")
     kinds = [clean(b, 100) for b in bases[:20]] if isinstance(bases, tuple) else []

@@ -46,7 +46,7 @@ class Desk(ExitStack):
 
     def _load(self, submission: Path) -> StudentPort:
         assignment = self._assignment
-        warm = Warm(assignment.forbidden)
+        warm = Warm(assignment.forbidden, packages=assignment.packages)
         self.callback(warm.close)
         bundle = read(Entry(submission.name, "desk", submission), assignment.name, one=True)
         folders = self.enter_context(staged(bundle, assignment, warm))

@@ -19,7 +19,7 @@ from grader.assignment import Assignment
 from grader.errors import UsageError
 from grader.intake.collect import Bundle
 from grader.records import Outcome, Result, Status
-from grader.run.marker import Blank, mark
+from grader.run.marker import Blank, HandBack, mark
 from grader.run.plugin import Checks
 from grader.run.session import run_items, total_points
 from grader.run.trace import SeededPort
@@ -50,9 +50,10 @@ class ForkingLoop:
         assignment: Assignment,
         warm: Warm,
         checks: Checks,
-        solution: SeededPort | None,
+        solution: SeededPort,
         take: Callable[[Result], None],
         jobs: int,
+        hand_back: HandBack,
     ) -> None:
         self.error: BaseException | None = None
         self._assignment = assignment
@@ -61,6 +62,7 @@ class ForkingLoop:
         self._solution = solution
         self._take = take
         self._jobs = jobs
+        self._hand_back = hand_back
         self._work: list[tuple[Bundle, Blank]] = []
         self._plan: Callable[[float], list[tuple[Bundle, Blank]]] = lambda _: []
         self._selector = selectors.DefaultSelector()
@@ -104,8 +106,6 @@ class ForkingLoop:
         """The solution goes first: where it does not pass, no student's marks mean anything. And it warms what
         follows.
         """
-        if self._solution is None:
-            return
         self._checks.begin(self._solution)
         run_items(session)
         for check in self._checks.results():
@@ -150,6 +150,7 @@ class ForkingLoop:
             run_checks=lambda: run_items(session),
             stack=stack,
             number=self._started,
+            hand_back=self._hand_back,
         )
 
     def _wait(self) -> list[Result]:

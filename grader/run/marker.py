@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -15,7 +15,7 @@ from grader.assignment import Assignment
 from grader.errors import Fault, StudentError
 from grader.intake.collect import Bundle, stage
 from grader.records import CheckResult, Outcome, Result, Status
-from grader.run.blame import missing
+from grader.run.blame import STATUS, missing
 from grader.run.plugin import Checks
 from grader.run.student import StudentPort
 from grader.sandbox.folders import Folders
@@ -23,17 +23,11 @@ from grader.sandbox.launch import Warm
 from grader.sandbox.limits import footprint
 from grader.text import clean
 
+HandBack = Callable[[Bundle, Result, Mapping[str, str]], Result]
+
 _MEMORY = 2 << 30  # bytes a marker may take for what the student's code returned; the largest answer has 256 MiB
 _PATIENCE, _AGAIN = 30.0, 1.0  # seconds a marker may take over its submission's own; and then each check
 _EVERY = 2.0  # seconds between two lines about one training
-# How a failure while loading is called in the results; any other one is `invalid`.
-_STATUS = {
-    Fault.TIMEOUT: Status.TIMEOUT,
-    Fault.MEMORY: Status.MEMORY,
-    Fault.CRASHED: Status.CRASHED,
-    Fault.BLOCKED: Status.BLOCKED,
-    Fault.WIRE: Status.CRASHED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +81,13 @@ def mark(
     checks: Checks,
     run_checks: Callable[[], None],
     stack: ExitStack,
+    hand_back: HandBack,
     number: int = 0,
 ) -> Result:
     """Stage the files, load them in a locked process, run the checks against it, return the result.
 
-    What is to be put away afterwards is left to `stack`: nobody need wait for it.
+    `hand_back` is told where each name is defined or was to be, and may add to the result. What is to be put away
+    afterwards is left to `stack`: nobody need wait for it.
     """
     started = time.monotonic()
     folders = stack.enter_context(staged(bundle, assignment, warm))
@@ -104,13 +100,13 @@ def mark(
     try:
         port.load()
         if not any(name in port.names for name in assignment.names):
-            raise missing(assignment.names, port.names)
+            raise missing(assignment.names, port.names, port.lost)
         checks.before_check = port.begin_check
         checks.watch = watching(blank.submission)
         run_checks()
         results = checks.results()
     except StudentError as error:
-        status, message = _STATUS.get(error.fault, Status.INVALID), error.message
+        status, message = STATUS.get(error.fault, Status.INVALID), error.message
     signal.setitimer(signal.ITIMER_REAL, 0)
     port.leave()
     for check in results:
@@ -118,7 +114,8 @@ def mark(
             status, message = Status.ERROR, f"not graded: {check.message} (check {check.id})"
     filled = (f"`{name}`: weights were given to its layers so: {how}." for name, how in checks.student.accounts.items())
     notes = (*bundle.notes, *port.notes, *(clean(note, 600) for note in filled))
-    return blank.result(status, message, results, time.monotonic() - started, notes, _output(port))
+    result = blank.result(status, message, results, time.monotonic() - started, notes, _output(port))
+    return hand_back(bundle, result, {**port.lost, **port.names})
 
 
 def _bound(seconds: float) -> None:

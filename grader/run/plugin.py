@@ -58,6 +58,7 @@ class Checks:
         self._cases: dict[str, list[Case]] = {}
         self._failures: dict[tuple[str, int], Failure] = {}  # by check and number of the case
         self._subjects: dict[str, frozenset[str]] = {}  # by check: the names it asks for
+        self._asks: dict[str, frozenset[str]] = {}  # the same of all submissions, the solution's among them
         self._items: list[pytest.Function] = []
         self.problems: list[str] = []
 
@@ -132,7 +133,8 @@ class Checks:
         found: dict[str, tuple[Check, Visibility]] = {}
         for item in self._items:
             found.setdefault(declared(item).id, (declared(item), self.visibility(item)))
-        return tuple(fold(check, visible, self._cases.get(check.id, [])) for check, visible in found.values())
+        folded = [fold(check, visible, self._cases.get(check.id, [])) for check, visible in found.values()]
+        return tuple(replace(check, asks=tuple(sorted(self._asks.get(check.id, ())))) for check in folded)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -231,8 +233,10 @@ class Checks:
         label = item.callspec.id if hasattr(item, "callspec") else ""
         timed = replace(case, seconds=seconds, label=label)
         self._cases.setdefault(declared(item).id, []).append(timed)
-        asked = subjects_of(self.student.exchanges)
-        self._subjects[declared(item).id] = self._subjects.get(declared(item).id, frozenset()) | asked
+        if case.outcome is not Outcome.SKIPPED:  # what was asked last is then another check's
+            check, asked = declared(item).id, subjects_of(self.student.exchanges)
+            for names in (self._subjects, self._asks):
+                names[check] = names.get(check, frozenset()) | asked
 
     def _holds_for_reference(self, item: pytest.Function, again: Again | None) -> bool:
         if self._recorded or again is None:

@@ -1,28 +1,65 @@
 """The reference's answers to the public checks, recorded once and played back where the solution must not be.
 
 The same check code runs against the recording: a port that gives the recorded answers in the order they were given.
+What a check asks must be what was asked then. A few sums of it lie beside each answer: another processor's last digits
+pass, other random numbers are told as what they are.
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from grader import __version__
 from grader.assignment import Assignment
-from grader.errors import GraderError, UsageError
+from grader.errors import UsageError
 from grader.records import Outcome
 from grader.run.local import LocalPort, run_trusted
 from grader.run.rehearse import rehearse
+from grader.text import clean
 from grader.wire.values import WireError, decode, encode
 
-Tape = dict[str, list[tuple[bytes, bytes]]]  # per check, by its seed: header and body of each answer
+_ROUNDING = 1e-4  # of the sum of sizes: other kernels differ by 1e-7, other random numbers by 1e-2
+_ADDED = 1 << 16  # numbers of a tensor that are added up at most
+
+_KIND = re.compile(rb'(\["h",\d+,")[^"]*')  # the class of an object of the solution's: nobody's business
+
+Sums = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer as it crosses the wire, with what was asked and the sums of the numbers in the question."""
+
+    header: bytes
+    body: bytes
+    asked: str
+    sums: Sums
+
+    @property
+    def value(self) -> object:
+        """Raises WireError when it is not one."""
+        return decode(self.header, memoryview(self.body))
+
+    def fits(self, asked: str, sums: Sums) -> bool:
+        """Whether this answers what is asked now, up to rounding."""
+        if asked != self.asked or len(sums) != len(self.sums):
+            return False
+        sizes = [max(size, 1e-30) for size in self.sums[::2] for _ in range(2)]
+        return all(abs(now - then) <= _ROUNDING * size for now, then, size in zip(sums, self.sums, sizes, strict=True))
+
+
+Tape = dict[str, list[Answer]]  # per check, by its seed
 
 
 class RecordingPort(LocalPort):
@@ -39,18 +76,21 @@ class RecordingPort(LocalPort):
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Answer, and keep the answer."""
+        question = _question(op, fields)
         answer = super().request(op, fields)
         header, body = encode(answer)
-        self._answers.append((header, b"".join(body)))
+        header = _KIND.sub(rb"\1", header)
+        self._answers.append(Answer(header, b"".join(body), *question))
         return answer
 
 
 class RecordedPort:
-    """Plays a tape back."""
+    """Plays a tape back. `made_with` are the versions it was recorded with."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, made_with: Mapping[str, str]) -> None:
         self._tape = tape
-        self._left: list[tuple[bytes, bytes]] = []
+        self._made_with = made_with
+        self._left: list[Answer] = []
         self.epoch = 0
         self.lent: list[Callable[[Any], object]] = []  # never called: its answers are recorded
 
@@ -64,15 +104,60 @@ class RecordedPort:
         self._left = list(self._tape.get(str(seed), []))[::-1]
 
     def request(self, op: str, fields: dict[str, object]) -> object:
-        """The next answer on the tape. Raises GraderError when the tape is of other checks than these."""
-        del op, fields  # the check asks in the order in which it was recorded
+        """The next answer on the tape. Raises UsageError when it answers something else than is asked here."""
+        if not self._left or not self._left[-1].fits(*_question(op, fields)):
+            raise UsageError(self._another_question())
         try:
-            header, body = self._left.pop()
-            return decode(header, memoryview(body))
-        except (IndexError, WireError) as error:
-            raise GraderError(
-                "the recorded answers are of other checks: ask for a new release of the assignment"
-            ) from error
+            return self._left.pop().value
+        except WireError as error:
+            raise UsageError("the recorded answers are damaged: unpack the assignment's release again") from error
+
+    def _another_question(self) -> str:
+        then, now = (
+            {name: version.partition("+")[0] for name, version in made.items()}
+            for made in (self._made_with, versions())
+        )
+        if then == now:
+            return (
+                "The answers to this check were recorded for other numbers than it asks with here. This says nothing "
+                "about your code. Take the assignment's newest release; if it says the same there, tell your instructor"
+            )
+        wanted = [f"{name}=={version}" for name, version in then.items() if now[name] != version]
+        here = [f"{name} {now[name]}" for name in then if now[name] != then[name]]
+        return (
+            f"This check draws other random numbers with {' and '.join(here)} than those its answers were recorded "
+            f"for. This says nothing about your code. To run it here: pip install {' '.join(wanted)}"
+        )
+
+
+def versions() -> dict[str, str]:
+    """Of what decides which numbers a check asks with."""
+    return {"torch": torch.__version__, "torchgrade": __version__}
+
+
+def _question(op: str, fields: Mapping[str, object]) -> tuple[str, Sums]:
+    """What is asked, and for each tensor and float in it the sum of sizes and one with weights that grow along it."""
+    path: Any = fields.get("path") or ()
+    found: list[float] = []
+    for number in _numbers(fields):
+        flat = number.detach().flatten()
+        some = torch.nan_to_num(flat[:: len(flat) // _ADDED + 1].double(), 0.5, 2.0, -3.0)
+        found += some.abs().sum().item(), (some * torch.linspace(1, 2, len(some), dtype=torch.float64)).sum().item()
+    return ".".join((op, *path)), tuple(float(f"{number:.9g}") for number in found)
+
+
+def _numbers(value: object) -> Iterator[torch.Tensor]:
+    match value:
+        case torch.Tensor():
+            yield value
+        case float():
+            yield torch.tensor(value)
+        case dict() | SimpleNamespace():
+            for item in (value if isinstance(value, dict) else vars(value)).values():
+                yield from _numbers(item)
+        case tuple() | list():
+            for item in value:
+                yield from _numbers(item)
 
 
 def record(assignment: Assignment) -> bytes:
@@ -87,31 +172,39 @@ def record(assignment: Assignment) -> bytes:
         if check.status is not Outcome.PASSED:
             raise UsageError(f"{assignment.solution}: the solution does not pass test_{check.id}: {check.message}")
     tensors = {
-        f"{seed}/{n}": torch.frombuffer(bytearray(body), dtype=torch.uint8)
+        f"{seed}/{n}": torch.frombuffer(bytearray(answer.body), dtype=torch.uint8)
         for seed, answers in port.tape.items()
-        for n, (_, body) in enumerate(answers)
-        if body
+        for n, answer in enumerate(answers)
+        if answer.body
     }
-    headers = {seed: [header.decode("ascii") for header, _ in answers] for seed, answers in port.tape.items()}
-    return save(tensors or {"none": torch.zeros(1)}, {"headers": json.dumps(headers)})
+    headers = {seed: [(a.header.decode("ascii"), a.asked, a.sums) for a in found] for seed, found in port.tape.items()}
+    told = json.dumps({"made_with": versions(), "answers": headers})  # one entry: of several the order would be chance
+    return save(tensors or {"none": torch.zeros(1)}, {"recording": told})
 
 
-def tape(data: bytes) -> Tape:
-    """What `record` returned, taken apart. Raises UsageError when it is not a recording."""
+def taken_apart(data: bytes) -> tuple[Tape, Mapping[str, str]]:
+    """The tape that `record` returned and the versions it was made with. Raises UsageError when it is no recording."""
     try:
         size = int.from_bytes(data[:8], "little")
-        headers = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["headers"])
+        told = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["recording"])
         bodies = {name: ctypes.string_at(tensor.data_ptr(), tensor.numel()) for name, tensor in load(data).items()}
-    except (KeyError, ValueError, TypeError, SafetensorError) as error:
-        raise UsageError(f"the recorded answers cannot be read ({error}); `grader build` makes them") from error
-    return {
-        seed: [(header.encode("ascii"), bodies.get(f"{seed}/{n}", b"")) for n, header in enumerate(answers)]
-        for seed, answers in headers.items()
-    }
+        tape = {
+            seed: [
+                Answer(header.encode("ascii"), bodies.get(f"{seed}/{n}", b""), asked, tuple(sums))
+                for n, (header, asked, sums) in enumerate(answers)
+            ]
+            for seed, answers in told["answers"].items()
+        }
+        return tape, {name: clean(told["made_with"][name], 40) for name in versions()}
+    except (KeyError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+        what = f"the recorded answers cannot be read ({clean(error, 200)})"
+        raise UsageError(f"{what}: unpack the release again; `grader build` makes them") from error
 
 
 def recorded(path: Path) -> RecordedPort:
     """The port that plays `path` back. Raises UsageError when it is not there or is not a recording."""
     if not path.is_file():
-        raise UsageError(f"{path}: neither the solution nor recorded answers are here; `grader build` makes them")
-    return RecordedPort(tape(path.read_bytes()))
+        raise UsageError(
+            f"{path}: there are no recorded answers here: unpack the release again; `grader build` makes them"
+        )
+    return RecordedPort(*taken_apart(path.read_bytes()))

@@ -4,13 +4,14 @@ sandbox.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 import torch
 
 from grader.assignment import Assignment
-from grader.records import CheckResult
+from grader.checks.declare import Check
+from grader.records import CheckResult, Visibility
 from grader.run.local import ReferencePort
 from grader.run.plugin import Checks
 from grader.run.session import drive_pytest, run_items, total_points
@@ -50,16 +51,20 @@ def rehearse(
     seed: int = 0,
     reference: SeededPort | None = None,
     explain: bool = False,
+    before_check: Callable[[Check, Visibility], None] = lambda *_: None,
+    watch: Callable[[str], None] | None = None,
+    plugins: Sequence[object] = (),
 ) -> dict[str, tuple[CheckResult, ...]]:
     """Run the checks on each of `students` (name, port); return each one's results.
 
     `seed` moves every random number the checks draw; `explain` adds diagnoses and marks that follow
-    through. Raises UsageError for a broken assignment.
+    through; `watch` is told how training goes; `plugins` are pytest's. Raises UsageError for a broken assignment.
     """
     torch.set_num_threads(1)
     checks = Checks(assignment, reference or ReferencePort(assignment), seed=seed, reporting=False, explain=explain)
+    checks.before_check, checks.watch = before_check, watch
     loop = _Loop(checks, students)
-    drive_pytest(assignment, [checks, loop, fixed_tensors(assignment)], hidden=hidden)
+    drive_pytest(assignment, [checks, loop, fixed_tensors(assignment), *plugins], hidden=hidden)
     if loop.error:
         raise loop.error
     return loop.results

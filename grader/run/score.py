@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grader.checks.declare import Check
 from grader.checks.evidence import CheckError, CheckFailed
-from grader.errors import Fault, GraderError, StudentError
+from grader.errors import Fault, GraderError, StudentError, UsageError
 from grader.records import CheckResult, Curve, Diagnosis, Outcome, Picture, Visibility
 from grader.text import clean
 
@@ -44,6 +44,8 @@ def case_of(error: BaseException, is_theirs: Callable[[], bool]) -> Case:
         case Exception() if (isinstance(error, CheckError) or not isinstance(error, GraderError)) and is_theirs():
             # The check's own code stumbled over what the student's code returned, and does not over the reference's.
             return Case(Outcome.FAILED, f"what your code returned cannot be used as asked: {clean(error, 200)}")
+        case UsageError():
+            return Case(Outcome.ERROR, clean(error, 400))  # it says itself what to do
     return Case(Outcome.ERROR, f"the grader's own fault in this check: {type(error).__name__}: {clean(error, 300)}")
 
 

@@ -35,6 +35,8 @@ def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: b
     finally:
         del os.environ[_AUTOLOAD]
         os.environ.update(theirs if autoload is None else {**theirs, _AUTOLOAD: autoload})
+    if code == pytest.ExitCode.INTERRUPTED:  # by Ctrl-C while it was collecting
+        raise KeyboardInterrupt
     if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
         raise GraderError(f"pytest did not run the checks (its exit code was {int(code)})")
 

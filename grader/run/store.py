@@ -33,16 +33,16 @@ class Store:
             raise UsageError(f"{out}: results cannot be written there: {error.strerror}") from None
         self._secret = _secret()
 
-    def save(self, result: Result, files: Mapping[str, str]) -> None:
-        """Write one submission's record and reports into its folder."""
+    def save(self, result: Result, files: Mapping[str, str | None]) -> None:
+        """Write one submission's record and reports into its folder; what an earlier run left and is None goes."""
         body = json.dumps(result.to_json(), allow_nan=False)
         record = json.dumps({"signature": self._sign(body), "record": body})
-        self._write(result.folder, {_RECORD: record, **files})
+        self.write(result.folder, {_RECORD: record, **files})
 
     def save_class(self, heading: Heading, results: list[Result], files: Mapping[str, str]) -> None:
         """Write the files about all submissions."""
         run = {"name": heading.name, "title": heading.title, "due": heading.due, "folders": [r.folder for r in results]}
-        self._write(None, {_RUN: json.dumps(run), **files})
+        self.write(None, {_RUN: json.dumps(run), **files})
 
     def reusable(self, folder: str, key: str) -> Result | None:
         """The stored result of unchanged work; None when there is none, or one that we did not write."""
@@ -86,13 +86,17 @@ class Store:
         finally:
             os.close(directory)
 
-    def _write(self, folder: str | None, files: Mapping[str, str]) -> None:
+    def write(self, folder: str | None, files: Mapping[str, str | None]) -> None:
         """Each file under another name first, then renamed over: a reader finds the old one or the new one, whole."""
         try:
             directory = self._enter(folder, create=True)
             try:
                 for name, text in files.items():
-                    self._replace(directory, name, text)
+                    if text is not None:
+                        self._replace(directory, name, text)
+                    else:
+                        with suppress(FileNotFoundError):
+                            os.unlink(name, dir_fd=directory)
             finally:
                 os.close(directory)
         except OSError as error:

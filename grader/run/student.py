@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from grader.assignment import Assignment
 from grader.checks.declare import Check
 from grader.checks.evidence import is_trying
 from grader.errors import Fault, GraderError, StudentError
 from grader.records import Visibility
-from grader.run.blame import died, missing, no_answer, their_error, worked_too_long
+from grader.run.blame import Strikes, died, no_answer, require, their_error, worked_too_long
 from grader.sandbox.folders import Folders
 from grader.sandbox.launch import Ending, Life, Warm
 from grader.text import clean
 from grader.wire.frames import WireClosedError, WireTimeoutError
 from grader.wire.proxy import answer_lent
-from grader.wire.values import Handle, WireError
+from grader.wire.values import WireError
 
 _PATIENCE = 3
 _MAX_STARTS = 20  # a file that dies at each call would cost a load each time
 _MAX_STRINGS = 500  # names and notes that are believed to be there
 _MAX_LENT_CALLS = 10_000  # in one check
-_STRIKES = 2  # calls of one function or class that may run out of time before it is not tried again
 
 
 class StudentPort:
@@ -42,7 +40,9 @@ class StudentPort:
         trains: bool = False,
     ) -> None:
         limits = assignment.limits
-        self._spawn = partial(warm.spawn, folders.source, main, folders.work, limits, number=number, trains=trains)
+        self._spawn = partial(
+            warm.spawn, folders.source, main, folders.work, limits, data=assignment.data, number=number, trains=trains
+        )
         self._renew = folders.renew
         self._wanted = (*assignment.names, *assignment.parts)
         self._rules = {"forbidden": list(assignment.forbidden), "graded": list(self._wanted)}
@@ -52,7 +52,7 @@ class StudentPort:
         self._call_seconds = limits.call_seconds
         self._cpu = 0.0
         self._starts = 0
-        self._strikes: Counter[str] = Counter()
+        self._strikes = Strikes(Fault.TIMEOUT)
         self._seed = 0
         self.epoch = 0
         self.released: list[int] = []
@@ -63,6 +63,7 @@ class StudentPort:
         self._muted = False
         self.notes: list[str] = []
         self.names: Mapping[str, str] = {}
+        self.lost: Mapping[str, str] = {}  # why a name that one looks for is not there, in the process's own words
         self._findings: list[tuple[str, str, int, list[str]]] = []
 
     def load(self) -> None:
@@ -92,6 +93,7 @@ class StudentPort:
         defined, more = _strings(ran, "names"), _strings(ran, "notes")
         self.names = {name: where.get(name, "") for name in defined if name not in imported or name in self._wanted}
         self.notes = [clean(note, 300) for note in (*notes, *more)][:50]
+        self.lost = _words(ran, "lost")
 
     def reseed(self, seed: int) -> None:
         """Start the random numbers of the next calls at `seed`. A check begins, and what was lent is given back."""
@@ -107,38 +109,13 @@ class StudentPort:
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Ask the student's code. A process that a former check ended is started again first."""
-        self._require(fields)
+        require(fields, self.names, self._findings, self.lost)
         if self._life is None:
             self.load()
         self._seed += not is_trying()  # how a mapping was found moves no random number of the check's
         drop, self.released = tuple(self.released), []
-        target, path = fields.get("target"), cast("tuple[str, ...]", fields.get("path", ()))
-        name = target.kind if isinstance(target, Handle) else path[0] if path else ""
-        if self._strikes[name] >= _STRIKES:
-            words = f"`{clean(name, 60)}` was stopped {_STRIKES} times for taking too long and is not tried again"
-            raise StudentError(Fault.TIMEOUT, words)
-        try:
+        with self._strikes.one(fields):
             return self._ask(op, {**fields, "seed": self._seed, "drop": drop}, self._call_seconds)
-        except StudentError as error:
-            self._strikes[name] += error.fault is Fault.TIMEOUT
-            raise
-
-    def _require(self, fields: Mapping[str, Any]) -> None:
-        """A name that uses a forbidden call is not called; one that is not there is missing."""
-        path = fields.get("path", ())
-        if fields.get("target") is not None or not path:
-            return
-        name = path[0]
-        if name == "torch":
-            return
-        for call, where, line, owners in self._findings:
-            if name in owners:
-                words = f"`{clean(name, 60)}` uses {clean(call, 100)} ({clean(where, 60)})"
-                raise StudentError(
-                    Fault.FORBIDDEN, f"{words}, which this assignment asks you to write yourself", line=line
-                )
-        if name not in self.names:
-            raise missing((name,), self.names)
 
     def _ask(self, op: str, fields: Mapping[str, object], seconds: float) -> object:
         if self._life is None:
@@ -229,3 +206,11 @@ def _strings(value: object, name: str) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         raise no_answer()
     return found[:_MAX_STRINGS]
+
+
+def _words(value: object, name: str) -> dict[str, str]:
+    """The words under `name`, by the name that they explain."""
+    found = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(item, str) for item in found.values()):
+        raise no_answer()
+    return {str(key): clean(text, 300) for key, text in list(found.items())[:_MAX_STRINGS]}

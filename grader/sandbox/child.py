@@ -9,26 +9,28 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from grader.errors import Fault, StudentError
+from grader.errors import Fault
 from grader.intake.inspect import inspect
 from grader.intake.program import Program
 from grader.records import Limits
-from grader.sandbox.guard import ForbiddenCall
+from grader.sandbox import cuda, data_files
 from grader.sandbox.limits import footprint
 from grader.sandbox.lock import Policy, detach, lock_down, system_paths
-from grader.sandbox.notebook import run_notebook
 from grader.sandbox.probe import attempts
+from grader.sandbox.remarks import Remarks
+from grader.sandbox.running import attempt, run_source
 from grader.text import clean
 from grader.wire.frames import Stream, WireClosedError
-from grader.wire.host import Host, Raised
+from grader.wire.host import Host
 from grader.wire.values import NotAValueError, WireError
 
 WIRE_FD = 3
+_MOST = 500  # names that are told
 
 
 def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> None:
@@ -36,6 +38,7 @@ def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> 
     try:
         vm_size, vm_data, _ = footprint()
         _stand_apart(request["work"], wire_fd, output_fd)
+        data_files.lay_out(request["data"], Path(request["source"]))
         os.sched_setaffinity(0, request["cpus"])
         lock_down(
             Policy(
@@ -97,6 +100,7 @@ class Session:
         self._main = self._source / request["main"]
         self._program: Program
         self._host: Host | None = None
+        self._remarks = Remarks(request["packages"])
 
     def serve(self) -> None:
         """Answer until the wire is closed."""
@@ -109,7 +113,7 @@ class Session:
 
     def _reply(self, ident: bytes, message: Any) -> None:
         outer, self._asked = self._asked, ident
-        reply = _attempt(lambda: self.answer(message["op"], message["fields"]), self.is_own)
+        reply = attempt(lambda: self.answer(message["op"], message["fields"]), self.is_own, self._remarks.explain)
         self._asked = outer
         try:
             self._stream.reply(ident, reply)
@@ -146,52 +150,19 @@ class Session:
         """Whether a traceback's file is one of the student's."""
         return filename.startswith((str(self._source), "<cell "))
 
-    def _run(self) -> dict[str, list[str]]:
-        """Run the file top to bottom; return what is defined afterwards, and notes."""
+    def _run(self) -> dict[str, object]:
+        """Run the file top to bottom; return what is defined afterwards, notes, and why other names are not defined."""
         sys.path.insert(0, str(self._source))
         sys.dont_write_bytecode = True
         module = ModuleType(self._main.stem if self._main.stem.isidentifier() else "submission")
-        module.__file__ = str(self._main)
-        sys.modules[module.__name__] = module
         self._host = Host(module.__dict__, self._borrow)
-        source = self._program.source  # what was inspected is what runs
-        notes: list[str] = []
-        if source.kind == "py":
-            exec(compile(source.text, str(self._main), "exec", dont_inherit=True), module.__dict__)
-        else:
-            cells, seconds = [cell.source for cell in source.cells], self._request["cell_seconds"]
-            for error in run_notebook(cells, module.__dict__, str(self._main), cell_seconds=seconds)[:20]:
-                notes.append(clean(f"cell {error.cell} stopped with {error.name}: {error.message}", 300))
-        return {"names": [clean(n, 100) for n in list(module.__dict__) if not n.startswith("__")][:500], "notes": notes}
-
-
-def _attempt(act: Callable[[], object], is_own: Callable[[str], bool]) -> dict[str, object]:
-    try:
-        return {"value": act()}
-    except StudentError as error:
-        return {"error": {"fault": error.fault.value, "message": error.message, "line": error.line}}
-    except BaseException as error:
-        return {"error": {"fault": _fault(error).value, "raised": _words(error, is_own)}}
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except BaseException:  # theirs may be anything by now
-                continue
-
-
-def _words(error: BaseException, is_own: Callable[[str], bool]) -> dict[str, object]:
-    raised = Raised.of(error, is_own)
-    return {name: getattr(raised, name) for name in Raised.__slots__}
-
-
-def _fault(error: BaseException) -> Fault:
-    if isinstance(error, ForbiddenCall):
-        return Fault.FORBIDDEN
-    if isinstance(error, (SystemExit, KeyboardInterrupt)):
-        return Fault.EXITED
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
-        return Fault.MEMORY
-    if isinstance(error, PermissionError):
-        return Fault.BLOCKED
-    return Fault.RAISED
+        source, remarks = self._program.source, self._remarks  # what was inspected is what runs
+        if data := self._request["data"]:
+            data_files.find_by_name(data, self._source, remarks.say)
+        if cuda.is_mentioned(self._main, *self._source.rglob("*.py")):
+            cuda.use_the_cpu()
+        notes = run_source(source, self._main, module, self._request["cell_seconds"], remarks)
+        names = [clean(n, 100) for n in list(module.__dict__) if not n.startswith("__")]
+        lost = [(n, why) for n, why in remarks.lost.items() if n not in module.__dict__]
+        lines = {clean(n, 100): clean(why, 300) for n, why in lost[:_MOST]}
+        return {"names": names[:_MOST], "notes": notes, "lost": lines}

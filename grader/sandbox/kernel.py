@@ -8,6 +8,7 @@ import linecache
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from types import FrameType, ModuleType
@@ -21,22 +22,13 @@ from nbformat import from_dict
 from traitlets import Type
 from traitlets.config import Config
 
-from grader.text import clean
+from grader.sandbox.clock import PATIENCE, TimeUp
+from grader.sandbox.remarks import skipped
 
 AGAIN_SECONDS = 1.0  # a cell that swallows the end of its time is told again this often
 _OVER = "the cell's time is over"
 _CELL_MAGIC = re.compile(r"%%(\S+)")
 _BODY_IS_PYTHON = {"time", "timeit", "capture", "prun"}  # cell magics whose body runs as if they were not there
-
-
-class TimeUp(BaseException):
-    """The cell's time is over. Not an Exception: `except Exception` in a training loop does not keep the loop alive."""
-
-
-def note(what: str) -> None:
-    """Say on standard output that `what` was left out."""
-    with contextlib.suppress(Exception):  # the student may have closed or replaced it
-        sys.stdout.write(f"(skipped: {clean(what, 200)})\n")
 
 
 class CellCompiler(CachingCompiler):
@@ -74,17 +66,17 @@ class Shell(InteractiveShell):
 
     def system(self, cmd: str) -> None:
         """`!cmd`."""
-        note(f"!{cmd}")
+        skipped(f"!{cmd}")
 
     def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> list[str]:  # noqa: ARG002 (IPython's signature)
         """`lines = !cmd`. Returns no lines."""
-        note(f"!{cmd}")
+        skipped(f"!{cmd}")
         return []
 
     def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> object:
         """`%name line`. Returns the value of `%time expression`; every other magic is skipped."""
         if magic_name != "time":
-            note(f"%{magic_name} {line}")
+            skipped(f"%{magic_name} {line}")
             return None
         try:
             code = self.compile(line, "<%time>", "eval")
@@ -94,7 +86,7 @@ class Shell(InteractiveShell):
 
     def run_cell_magic(self, magic_name: str, line: str, cell: str) -> None:  # noqa: ARG002 (IPython's signature)
         """`%%name line`, except those of `_BODY_IS_PYTHON`, which do not come here."""
-        note(f"%%{magic_name} {line}")
+        skipped(f"%%{magic_name} {line}")
 
     def ask_exit(self) -> None:
         """`exit()` and `quit()`."""
@@ -119,6 +111,7 @@ def make_shell(module: ModuleType, filename: str) -> Shell:
     Shell.clear_instance()
     shell = Shell.instance(config=settings, user_module=module)
     shell.compile.filename = filename
+    shell.user_ns.pop("open", None)  # IPython's own, for which nobody can stand in
     cleanup = shell.input_transformer_manager.cleanup_transforms
     cleanup[cleanup.index(leading_empty_lines)] = _cell_magics
     return shell
@@ -166,6 +159,7 @@ class Kernel:
         self.iopub_channel = _Channel()
         self._shell = shell
         self._cell_seconds = cell_seconds
+        self._left = 2 * cell_seconds  # for all cells together
         self._report = report
         self._ids = map(str, count())
 
@@ -179,13 +173,17 @@ class Kernel:
         """Run one cell to its end and put the reply on the channels; return the request's id."""
         message_id = next(self._ids)
         content: dict[str, Any] = {"status": "ok"}
+        # half of what is left: the cells below a long one have some, too
+        seconds = max(min(self._cell_seconds, self._left / 2), self._cell_seconds / 20)
+        began, worked = time.monotonic(), time.process_time()
         try:
-            error = await self._run(source)
+            error = await self._run(source, seconds)
         except (TimeUp, asyncio.CancelledError) as late:  # came while IPython was tidying up after the cell
             error = late
         if isinstance(error, TimeUp) or (isinstance(error, asyncio.CancelledError) and error.args == (_OVER,)):
-            words = f"the cell was stopped after {self._cell_seconds:g} s"
+            words = f"the cell was stopped after {float(f'{seconds:.2g}'):g} s"
             error = TimeoutError(words).with_traceback(error.__traceback__)
+        self._left -= max(time.process_time() - worked, (time.monotonic() - began) / PATIENCE)
         if error is not None:
             content = {"status": "error", **self._report(error)}
         with contextlib.suppress(Exception):
@@ -194,9 +192,9 @@ class Kernel:
         self.shell_channel.put(message_id, "execute_reply", content)
         return message_id
 
-    async def _run(self, source: str) -> BaseException | None:
+    async def _run(self, source: str, seconds: float) -> BaseException | None:
         task = asyncio.ensure_future(self._cell(source))
-        with _alarm(self._cell_seconds, task):
+        with _alarm(seconds, task):
             return await task
 
     async def _cell(self, source: str) -> BaseException | None:
@@ -218,8 +216,12 @@ async def execute(
     cell_seconds: float,
     begin: Callable[[int], None],
     report: Callable[[BaseException], dict[str, Any]],
+    again: Iterator[int],
 ) -> None:
-    """Run `cells` in `shell` with nbclient: `begin` hears each cell's number, `report` puts its error into words."""
+    """Run `cells` in `shell` with nbclient: `begin` hears each cell's number, `report` puts its error into words.
+
+    `again` is asked, after the last cell and after each that it names, which one to run once more.
+    """
     kernel: Any = Kernel(shell, cell_seconds, report)  # has of nbclient's manager and client what a run needs
     code = [{"cell_type": "code", "metadata": {}, "source": cell, "outputs": []} for cell in cells]
     book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": code}
@@ -232,23 +234,37 @@ async def execute(
     )
     client.kc = kernel
     await client.async_execute()
+    for number in again:
+        begin(number)
+        await kernel.execute(cells[number - 1])
 
 
 @contextlib.contextmanager
 def _alarm(seconds: float, task: asyncio.Task[Any]) -> Iterator[None]:
-    """End `task` after `seconds`: by an exception in the code that is running, or by cancelling it where it waits."""
+    """End `task` after `seconds` of processor time, or thrice as many on the clock: by an exception in the code that is
+    running, or by cancelling it where it waits.
+
+    Where there are no alarms, as on Windows, only the limit on the whole file holds.
+    """
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
     loop = asyncio.get_running_loop()
-    armed = True
+    armed, began, worked = True, time.monotonic(), time.process_time()
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
         if not armed:
+            return
+        late = time.process_time() - worked >= seconds or time.monotonic() - began >= PATIENCE * seconds
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS if late else seconds / 10)
+        if not late:
             return
         if asyncio.current_task(loop) is not None:
             raise TimeUp
         loop.call_soon_threadsafe(task.cancel, _OVER)
 
     earlier = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from grader.records import Limits
 from grader.sandbox.doctor import Protection, assess
 from grader.sandbox.folders import Folders, flatten, passable
 from grader.sandbox.lock import system_paths
+from grader.sandbox.packages import require
+from grader.sandbox.printed import Printed
 from grader.wire.frames import Stream
 from grader.wire.values import WireError
 
@@ -37,6 +39,7 @@ _ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",  # each arena reserves address space, which is limited
     "TORCHDYNAMO_DISABLE": "1",
+    "MPLBACKEND": "Agg",
 }
 
 
@@ -60,8 +63,7 @@ class Life:
     def __init__(self, wire: socket.socket, output: int, life: socket.socket, limit: int) -> None:
         self._output = output
         self._life = life
-        self._limit = limit
-        self._printed = bytearray()
+        self._printed = Printed(limit)
         self._pid: int | None = None  # told by the warm process, read when it is first needed
         os.set_blocking(output, False)
         self.stream = Stream(wire, output, self._drain)
@@ -79,15 +81,12 @@ class Life:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _drain(self) -> bool:
-        """Read what was printed; keep the first half and the latest half of the limit. False at the end."""
+        """Read what was printed. False at the end."""
         try:
             piece = os.read(self._output, 1 << 16)
         except BlockingIOError:
             return True
-        self._printed += piece
-        if len(self._printed) > 2 * self._limit:
-            half = self._limit // 2
-            self._printed[half:-half] = b""
+        self._printed.add(piece)
         return bool(piece)
 
     def let_go(self) -> None:
@@ -110,22 +109,21 @@ class Life:
     def printed(self) -> str:
         """What it has printed up to now."""
         self._drain()  # once: a pipe holds no more than that, and a thread of theirs may go on filling it
-        text = bytes(self._printed).decode("utf-8", "replace")
-        if len(text) > self._limit:
-            return f"{text[: self._limit // 2]}\n... (cut) ...\n{text[-self._limit // 2 :]}"
-        return text
+        return self._printed.text()
 
 
 class Warm:
     """The warm process and the socket on which it is asked to fork; forked markers share both."""
 
-    def __init__(self, forbidden: Sequence[str] = (), *, protect: bool = True) -> None:
-        """Start it. Raises GraderError when it does not come up. `ready` waits; until then both sides import torch
-        side by side.
+    def __init__(self, forbidden: Sequence[str] = (), *, packages: Sequence[str] = (), protect: bool = True) -> None:
+        """Start it. Raises GraderError when it does not come up, UsageError when one of `packages`, which submissions
+        may import, is not installed. `ready` waits; until then both sides import torch side by side.
         """
+        require(packages)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         self.protect = protect
+        self._packages = packages
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-s", "-m", "grader.sandbox.warm", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
@@ -155,21 +153,29 @@ class Warm:
         return self._hello
 
     def spawn(
-        self, source: Path, main: str, work: Path, limits: Limits, *, number: int = 0, trains: bool = False
+        self,
+        source: Path,
+        main: str,
+        work: Path,
+        limits: Limits,
+        *,
+        data: Sequence[str] = (),
+        number: int = 0,
+        trains: bool = False,
     ) -> Life:
-        """Fork a student's process for the file `main` in `source`, with `work` as its private folder.
+        """Fork a student's process for the file `main` in `source`, with `work` as its private folder, where it finds
+        the files `data` of `source`, too.
 
         `number` counts submissions: one that is about to be gone and the next are different users. `trains` says that
         checks train its modules.
         """
         other_user = self.ready()["other_user"]
-        wire, their_wire = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        life, their_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        output, their_output = os.pipe()
         uid = _FIRST_UID + number % _UIDS if other_user and self.protect else None
         request = {
             "source": str(source),
             "main": main,
+            "data": list(data),
+            "packages": list(self._packages),
             "work": str(work),
             "uid": uid,
             "limits": asdict(limits),
@@ -181,6 +187,12 @@ class Warm:
         }
         if uid is not None:
             os.chown(work, uid, uid)
+        return self._begin(request, limits.output_kb << 10)
+
+    def _begin(self, request: Mapping[str, Any], output_limit: int) -> Life:
+        wire, their_wire = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        life, their_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        output, their_output = os.pipe()
         descriptors = [their_wire.fileno(), their_output, their_life.fileno()]
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
@@ -190,7 +202,7 @@ class Warm:
             their_wire.close()
             their_life.close()
             os.close(their_output)
-        return Life(wire, output, life, limits.output_kb << 10)
+        return Life(wire, output, life, output_limit)
 
     def close(self) -> None:
         """End it and everything it forked."""

@@ -20,6 +20,7 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ import torch
 
 from grader.intake.inspect import inspect
 from grader.intake.program import Program
-from grader.sandbox import guard, notebook
+from grader.sandbox import guard, notebook, packages
 from grader.sandbox.child import become_student
 from grader.sandbox.landlock import landlock_abi
 from grader.sandbox.limits import footprint, held
@@ -97,7 +98,11 @@ class WarmProcess:
             descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
         wire, output, life = descriptors
         request = json.loads(message)
-        for name, preload in (("notebook", notebook.preload), ("trains", _make_optimizer)):
+        for name, preload in (
+            ("notebook", notebook.preload),
+            ("trains", _make_optimizer),
+            ("packages", partial(packages.preload, request["packages"])),
+        ):
             if request[name] and name not in self._preloaded:
                 self._drop_spare()
                 preload()

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,7 +54,7 @@ class Raised:
             message=clean(message, 600),
             line=where.lineno if where else None,
             code=clean(where.line or "", 200) if where else "",
-            file=clean(where.filename.rpartition("/")[2], 100) if where else "",
+            file=clean(Path(where.filename).name, 100) if where else "",
         )
 
 
