@@ -31,7 +31,7 @@ _SURE = 2.9  # how much stranger the next plan is where names alone decide
 
 Layout = Callable[[dict[str, torch.Tensor]], Weights]
 
-_traits: WeakKeyDictionary[Port, dict[object, frozenset[object]]] = WeakKeyDictionary()  # of plans that were right
+_kept: WeakKeyDictionary[Port, dict[object, Plan]] = WeakKeyDictionary()  # the plans that were right, by class
 
 
 class Twin(Remote):
@@ -93,14 +93,15 @@ def _plan(
     offered: Iterator[Plan],
 ) -> Plan:
     """How to fill the student's module; what was right is kept for the next one. Raises StudentError (layout)."""
-    kept = _traits.setdefault(theirs._port, {})
-    known, name = kept.get(theirs._path, frozenset()), ".".join(theirs._path)
+    kept, alike = _kept.setdefault(theirs._port, {}), (theirs._path, tuple(found), tuple(wanted))
+    known = kept[theirs._path].traits if theirs._path in kept else frozenset()
+    name = ".".join(theirs._path)
     mine, its = ({parameter.name for parameter in side} for side in (found, wanted))
     searched = plans(found, wanted, [*integers(question.args), *integers(question.kwargs)], known)
     named = known or mine <= its or its <= mine
     doubted: dict[str, str] = getattr(theirs._port, "doubted", {})
     most = _MOST_TRIES_IN_DOUBT if name in doubted else _MOST_TRIES_AGAIN if named else _MOST_TRIES
-    proposed = chain(offered, islice(searched, most))
+    proposed = chain(offered, filter(None, [kept.get(alike)]), islice(searched, most))
     plan: Plan | None = None
     tried: list[Plan] = []
     if its <= mine and getattr(theirs._port, "by_name", False):
@@ -117,7 +118,7 @@ def _plan(
         doubted.setdefault(name, no_plan)
     if plan is None:
         raise StudentError(Fault.LAYOUT, no_plan)
-    kept[theirs._path] = plan.traits
+    kept[theirs._path] = kept[alike] = plan
     if (accounts := getattr(theirs._port, "accounts", None)) is not None and not plan.plain:
         accounts[name] = plan.told()
     return plan
