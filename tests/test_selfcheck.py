@@ -310,6 +310,19 @@ def read_until(terminal: int, end: str) -> str:
     return seen.decode()
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_a_check_and_its_process(here: Path) -> None:
+    (here / "twice.py").write_text("import os\nopen('process.pid', 'w').write(str(os.getpid()))\nwhile True: pass\n")
+    with subprocess.Popen([*GRADER, "check"], cwd=here, stderr=subprocess.PIPE, text=True) as process:
+        told = here / "process.pid"
+        while not (told.is_file() and told.read_text()):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[1] == "\nStopped.\n"
+    assert process.returncode == 130
+    assert not Path(f"/proc/{told.read_text()}").exists()
+
+
 # --- the parts
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from grader.assignment import Assignment, assignment_names, find_root, load_assignment
 from grader.errors import StudentError, UsageError
@@ -34,11 +35,15 @@ def run(args: argparse.Namespace) -> int:
         notebook.require()
     assignment = load_assignment(root, name)
     show = _rows if args.json else _words(assignment, file, clears=args.watch)
-    with Workers(assignment) as workers:
-        if args.watch:
-            _watch(assignment, file, workers, show)
-        elif result := _checked(file, workers, lambda: False):
-            show(result, None)
+    try:
+        with Workers(assignment) as workers:
+            if args.watch:
+                _watch(assignment, file, workers, show)
+            elif result := _checked(file, workers, lambda: False):
+                show(result, None)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nNo longer watching.\n" if args.watch else "\nStopped.\n")
+        return 0 if args.watch else 130
     return 0
 
 
@@ -52,8 +57,10 @@ def _root(given: Path | None, file: Path | None) -> Path:
         return find_root()
 
 
-def _watch(assignment: Assignment, file: Path, workers: Workers, show: Callable[[Result, Result | None], None]) -> None:
-    """Check now, and whenever something was saved, until Ctrl-C. A save ends a check that still runs."""
+def _watch(
+    assignment: Assignment, file: Path, workers: Workers, show: Callable[[Result, Result | None], None]
+) -> NoReturn:
+    """Check now, and whenever something was saved, without end. A save stops a check that still runs."""
     watched, before = Watched(assignment, file), None
 
     def stop() -> bool:
@@ -61,20 +68,15 @@ def _watch(assignment: Assignment, file: Path, workers: Workers, show: Callable[
             workers.prepare()
         return watched.changed()
 
-    try:
-        while True:
-            began = time.monotonic()
-            if result := _checked(file, workers, stop):
-                show(result, before)
-                before = result
-                workers.prepare()
-                watched.wait()
-            if watched.settled():
-                workers.end()
-    except KeyboardInterrupt:
-        from grader.commands.terminal import console
-
-        console(stderr=True).print("\nNo longer watching.")
+    while True:
+        began = time.monotonic()
+        if result := _checked(file, workers, stop):
+            show(result, before)
+            before = result
+            workers.prepare()
+            watched.wait()
+        if watched.settled():
+            workers.end()
 
 
 def _checked(file: Path, workers: Workers, stop: Callable[[], bool]) -> Result | None:

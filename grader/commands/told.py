@@ -19,7 +19,7 @@ from grader.report.words import OUTCOMES, headline, part_of
 _LINES = 8  # of what the file printed, the last ones
 _LONG = 300  # characters of one of them
 _LABEL = len("Not passed yet")
-_NARROW = 80  # columns of a terminal in which a picture begins at the left
+_NARROW = 80  # columns of a terminal in which there is none to spare beside messages and pictures
 _ADVICE = {  # of a file that nobody has handed in yet
     Status.INVALID: "Mend what is named below, and check again.",
     Status.CRASHED: "Look for calls that end Python or reach deep into memory.",
@@ -60,16 +60,14 @@ def _told(check: CheckResult, points: int, console: Console) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for width in (_LABEL, points):
         table.add_column(width=width, no_wrap=True)
-    table.add_row(
-        Text(outcome.label, STYLES[outcome.tone]), _of(check.points, check.max_points), Text(check.title, "bold")
-    )
+    earned = _of(check.points, check.max_points)
+    table.add_row(Text(outcome.label, STYLES[outcome.tone]), earned, Text(check.title, "bold"))
+    left = max(2, min(_LABEL + points + 4, console.width - _NARROW))
     lines = [text for text in (check.message, check.hint and f"Hint: {check.hint}") if text]
-    for line in lines:
-        table.add_row("", "", Text(line))
-    if check.picture is None or not can_draw(console):
-        return table
-    left = max(0, min(_LABEL + points + 4, console.width - _NARROW))
-    return Group(table, Padding(heat_maps(check.picture, console.width - left), (0, 0, 1, left)))
+    parts: list[RenderableType] = [Text(line) for line in lines]
+    if check.picture and can_draw(console):
+        parts.append(heat_maps(check.picture, console.width - left))
+    return Group(table, *(Padding(part, (0, 0, 0, left), expand=False) for part in parts))
 
 
 def _printed(result: Result) -> Iterator[RenderableType]:

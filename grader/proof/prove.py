@@ -79,16 +79,7 @@ def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, jobs: int, 
     made = mutants(assignment.solution.read_text(encoding="utf-8"), assignment.parts) if with_mutants else []
     explained = explanations(assignment.solution_folder / "equivalent.yaml") if with_mutants else []
     programs = _programs(assignment, known, seeds, few=few)
-    programs += [
-        Program(
-            mutant.id,
-            partial(_mutated, assignment, mutant),
-            changes=(mutant.within,),
-            brief=True,
-            trains=() if _why(mutant, explained) else None,  # what makes no difference need not be trained to show it
-        )
-        for mutant in made
-    ]
+    programs += [_changed(assignment, mutant, explained=_why(mutant, explained) is not None) for mutant in made]
     checks, trials = perform(assignment, programs, jobs=jobs)
     _refuse_unknown(assignment, known, checks)
 
@@ -160,6 +151,12 @@ def _programs(assignment: Assignment, mistakes: list[Mistake], seeds: int, *, fe
         ),
         Program("skeleton", partial(run_trusted, assignment, assignment.skeleton)),
     ]
+
+
+def _changed(assignment: Assignment, mutant: Mutant, *, explained: bool) -> Program:
+    """What is said to make no difference need not be trained to show it."""
+    make, trains = partial(_mutated, assignment, mutant), () if explained else None
+    return Program(mutant.id, make, changes=(mutant.within,), brief=True, trains=trains)
 
 
 def _laid(assignment: Assignment, mistake: Mistake) -> dict[str, object]:
