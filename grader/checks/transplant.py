@@ -157,7 +157,7 @@ def _chosen_by_names(tried: Sequence[Plan]) -> Plan | None:
 
 def _no_plan(tried: Sequence[Plan], found: Sequence[Parameter], wanted: Sequence[Parameter], asked: bool) -> str:
     """The layout found beside the layout expected, and what they lack."""
-    what = f"your layers are {_listed(found)}; expected are {_listed(wanted)}"
+    what = f"your layers are {_listed(found, wanted)}; expected are {_listed(wanted, found)}"
     if tried and (told := _told(tried[0], found, wanted)):
         return f"{'; '.join(told)}. {what[0].upper()}{what[1:]}"
     if not tried:
@@ -200,7 +200,12 @@ def _told(plan: Plan, found: Sequence[Parameter], wanted: Sequence[Parameter]) -
     return list(dict.fromkeys(said))[:6]
 
 
-def _listed(parameters: Sequence[Parameter]) -> str:
-    named = [f"{p.name} {p.shape}" for p in parameters if p.name == p.own]
-    more = f" and {len(named) - 16} more" if len(named) > 16 else ""
-    return (clean(", ".join(named[:16]), 600) or "none") + more
+def _listed(parameters: Sequence[Parameter], others: Sequence[Parameter]) -> str:
+    """Those that the other side has not."""
+    alike = {(p.name, p.shape) for p in others}
+    named = [f"{p.name} {p.shape}" for p in parameters if p.name == p.own and (p.name, p.shape) not in alike]
+    both = sum(p.name == p.own and (p.name, p.shape) in alike for p in parameters)
+    more = [f"{len(named) - 16} more"] if len(named) > 16 else []
+    more += [f"{both} alike on both sides"] if both else []
+    listed = clean(", ".join(named[:16]), 600)
+    return " and ".join(filter(None, [listed, *more])) or "none"
