@@ -93,11 +93,12 @@ def _plan(
     offered: Iterator[Plan],
 ) -> Plan:
     """How to fill the student's module; what was right is kept for the next one. Raises StudentError (layout)."""
-    kept, alike = _kept.setdefault(theirs._port, {}), (theirs._path, tuple(found), tuple(wanted))
+    kept, numbers = _kept.setdefault(theirs._port, {}), [*integers(question.args), *integers(question.kwargs)]
+    alike = theirs._path, tuple(found), tuple(wanted), tuple(numbers)
     known = kept[theirs._path].traits if theirs._path in kept else frozenset()
     name = ".".join(theirs._path)
     mine, its = ({parameter.name for parameter in side} for side in (found, wanted))
-    searched = plans(found, wanted, [*integers(question.args), *integers(question.kwargs)], known)
+    searched = plans(found, wanted, numbers, known)
     named = known or mine <= its or its <= mine
     doubted: dict[str, str] = getattr(theirs._port, "doubted", {})
     most = _MOST_TRIES_IN_DOUBT if name in doubted else _MOST_TRIES_AGAIN if named else _MOST_TRIES

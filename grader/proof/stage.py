@@ -50,7 +50,7 @@ def perform(
     reference = _Reference(assignment)
     reference.specimens  # noqa: B018 - made here, they are shared with every process
     checks = Checks(assignment, reference, reporting=False, explain=True)
-    stage = _Stage(assignment, checks, programs, jobs)
+    stage = _Stage(assignment, checks, reference, programs, jobs)
     drive_pytest(assignment, [checks, stage, fixed_tensors(assignment)], hidden=True)
     if stage.error:
         raise stage.error
@@ -60,7 +60,7 @@ def perform(
 class _Reference(ReferencePort):
     """The solution, with no known mistakes for a diagnosis: what is wrong is known here, and naming it takes time."""
 
-    anticipates = True
+    anticipates = True  # until the solution is through
 
     @property
     def mistakes(self) -> dict[str, Mistake]:
@@ -71,12 +71,15 @@ class _Reference(ReferencePort):
 class _Stage:
     """pytest's run loop, and an eye on what the checks raise."""
 
-    def __init__(self, assignment: Assignment, checks: Checks, programs: Sequence[Program], jobs: int) -> None:
+    def __init__(
+        self, assignment: Assignment, checks: Checks, reference: _Reference, programs: Sequence[Program], jobs: int
+    ) -> None:
         self.checks: tuple[CheckResult, ...] = ()
         self.trials: dict[str, Trial] = {}
         self.error: BaseException | None = None
         self._assignment = assignment
         self._plugin = checks
+        self._reference = reference
         self._waiting = list(programs)[::-1]
         self._jobs = jobs
         self._seconds = 0.0  # of processor time, which the solution takes
@@ -115,6 +118,7 @@ class _Stage:
             self._plugin.begin(LocalPort(self._solution or {}, as_student=True))
             run_items(session)
             self._solution, self._seconds = None, time.process_time() - begun
+            self._reference.anticipates = False
             self.checks = self._plugin.results()
             gc.collect()
             gc.freeze()  # what is here now stays shared with every process
@@ -199,10 +203,7 @@ class _Stage:
 
     def _run(self, session: pytest.Session, program: Program, seed: int) -> dict[str, Mark]:
         self._plugin.seed = seed
-        port = LocalPort(program.make(), as_student=True)
-        # A known mistake has the solution's layers. Whether another mapping hides it has been seen with the first seed.
-        port.by_name = program.again is not None and seed != program.seeds[0]
-        self._plugin.begin(port)
+        self._plugin.begin(LocalPort(program.make(), as_student=True))
         self._raised.clear()
         self._plugin.explain = program.again is None or seed == program.seeds[0]
         checks = {declared(item).id: declared(item) for item in session.items}

@@ -32,7 +32,6 @@ class LocalPort:
         self._host = Host(namespace, partial(answer_lent, self))
         self._as_student = as_student
         self._seed = 0
-        self.by_name = False  # whether its layers are known to be named as the reference's
         self.epoch = 0
         self.released: list[int] = []
         self.lent: list[Callable[[Any], object]] = []
