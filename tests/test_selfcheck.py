@@ -128,6 +128,7 @@ def test_a_wrong_file_in_words_where_the_encoding_is_poor(here: Path) -> None:
     assert f"1 of 5 points in the public checks{REST}" in ran.stdout
 
 
+@pytest.mark.slow
 def test_a_call_that_never_ends_and_one_that_crashes_cost_their_own_checks(here: Path) -> None:
     source = """
         import ctypes
@@ -175,6 +176,7 @@ def test_a_file_that_cannot_be_loaded(source: str, status: str, said: str, here:
     assert said in data["message"]
 
 
+@pytest.mark.slow
 def test_forbidden_calls_and_sleep_and_a_module_beside_the_file(here: Path) -> None:
     (here / "helper.py").write_text("import torch\ndef double(x):\n    return torch.nn.functional.softplus(x)\n")
     data = row("import helper, time\ndef twice(x): return helper.double(x)\ndef Layer(w): time.sleep(60)\n", here)
@@ -432,7 +434,7 @@ def test_checking_and_grading_agree(name: str, root: Path) -> None:
     files = [root / "examples" / "submissions" / name / sample for sample in SAMPLES[name]]
     graded = {result.submission: result for result in grade_batch(assignment, entries(files, name), None, jobs=2)}
     for file in files:
-        with Workers(assignment) as workers:
+        with Workers(assignment, notebook=file.suffix == ".ipynb") as workers:
             mine = check_file(file, workers)
         theirs = graded[file.name]
         assert mine

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     assignment = load_assignment(root, name)
     show = _rows if args.json else _words(assignment, file, clears=args.watch)
     try:
-        with Workers(assignment) as workers:
+        with Workers(assignment, notebook=file.suffix == ".ipynb") as workers:
             if args.watch:
                 _watch(assignment, file, workers, show)
             elif result := _checked(file, workers, lambda: False):
@@ -81,6 +81,8 @@ def _watch(
 
 def _checked(file: Path, workers: Workers, stop: Callable[[], bool]) -> Result | None:
     """The result; meanwhile the terminal shows what runs."""
+    from rich.text import Text
+
     from grader.commands.terminal import console
 
     with console(stderr=True).status("starting Python and torch", spinner="line") as status:
@@ -89,7 +91,7 @@ def _checked(file: Path, workers: Workers, stop: Callable[[], bool]) -> Result |
         def tell(message: dict[str, Any]) -> None:
             nonlocal title
             title = message.get("title", title)
-            status.update(" ".join(filter(None, (title, message.get("watch")))))
+            status.update(Text(" ".join(filter(None, (title, message.get("watch"))))))
 
         return check_file(file, workers, tell=tell, stop=stop)
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ class _Ended:
 class Worker:
     """A process that imports all that the checks need, and then checks one file."""
 
-    def __init__(self, assignment: Assignment) -> None:
-        """Start it; it gets ready by itself."""
+    def __init__(self, assignment: Assignment, *, notebook: bool) -> None:
+        """Start it; it gets ready by itself, for a module or a notebook."""
         self.blank: Result | None = None  # a result without checks, once it is ready
         self._limit = assignment.limits.output_kb << 10
         self._process = subprocess.Popen(
@@ -67,7 +68,7 @@ class Worker:
         self._readers = [threading.Thread(target=read, daemon=True) for read in (self._listen, self._drain)]
         for reader in self._readers:
             reader.start()
-        self._send({"root": str(assignment.root), "assignment": assignment.name})
+        self._send({"root": str(assignment.root), "assignment": assignment.name, "notebook": notebook})
 
     def check(
         self, file: Path, ended: list[_Ended], tell: Callable[[Message], None], stop: Callable[[], bool]
@@ -160,8 +161,8 @@ def _gone(place: tuple[int, int], code: int) -> _Ended:
 class Workers:
     """Gives a worker whenever one is asked for: the one that was prepared, if one was."""
 
-    def __init__(self, assignment: Assignment) -> None:
-        self._assignment = assignment
+    def __init__(self, assignment: Assignment, *, notebook: bool) -> None:
+        self._start = partial(Worker, assignment, notebook=notebook)
         self._busy: Worker | None = None
         self._next: Worker | None = None
 
@@ -175,13 +176,13 @@ class Workers:
         """A worker that has checked nothing; the one that was taken before is ended."""
         if self._busy:
             self._busy.end()
-        self._busy = self._next or Worker(self._assignment)
+        self._busy = self._next or self._start()
         self._next = None
         return self._busy
 
     def prepare(self) -> None:
         """Let the next one get ready meanwhile."""
-        self._next = self._next or Worker(self._assignment)
+        self._next = self._next or self._start()
 
     def end(self) -> None:
         """End them all. What they have read of the assignment may be out of date."""

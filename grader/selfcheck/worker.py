@@ -23,7 +23,7 @@ from grader.errors import Fault, GraderError, StudentError, UsageError
 from grader.records import Result, Status, Visibility
 from grader.run.blame import STATUS
 from grader.run.local import LocalPort
-from grader.sandbox import guard
+from grader.sandbox import guard, notebook, packages
 from grader.selfcheck.port import Place, load
 from grader.selfcheck.session import check_own
 from grader.text import clean
@@ -38,6 +38,9 @@ def main() -> None:
         course = json.loads(requests.readline())
         assignment = load_assignment(Path(course["root"]), course["assignment"])
         torch.set_num_threads(1)
+        packages.preload(assignment.packages)  # before the guard, and before the file's own time begins
+        if course["notebook"]:
+            notebook.preload()
         guard.install(assignment.forbidden)
         empty = check_own(assignment, LocalPort({}, as_student=True), "")  # loads all that the checks need
         blank = replace(empty, score=0.0, checks=())
