@@ -649,7 +649,7 @@ class TemperatureMultiplied(DecoderTransformer):
     replaces="DecoderTransformer",
     title="The positions have no part in it",
     hint="Without positions `tab` and `bat` hold the same letters. What is added to a token's vector?",
-    caught_by=WEIGHTS,
+    caught_by=(*WEIGHTS, "sequence_loss_gradient"),
 )
 class NoPositions(Computes):
     def embedded(self, x):

@@ -117,7 +117,7 @@ class PrefixAsTokens(EncoderDecoder):
     replaces="EncoderDecoder",
     title="Only the last hidden state of the prefix reaches the decoder's tokens",
     hint="(B, P, C): a vector for each token of the prefix, and the decoder may look at all of them.",
-    caught_by=VALUES,
+    caught_by=(*VALUES, "learns"),
 )
 class LastStateOnly(EncoderDecoder):
     def encode(self, prefix):
@@ -129,7 +129,7 @@ class LastStateOnly(EncoderDecoder):
     replaces="EncoderDecoder",
     title="The mean of the prefix's hidden states stands in front, not the states themselves",
     hint="A mean forgets the order of what was read. What does the decoder lose with it?",
-    caught_by=VALUES,
+    caught_by=(*VALUES, "learns"),
 )
 class MeanOfStates(EncoderDecoder):
     def encode(self, prefix):
