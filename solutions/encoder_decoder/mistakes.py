@@ -235,6 +235,7 @@ class EndTokenInserted(EncoderDecoder):
         "padded_loss",
         "ignored_targets",
         *VALUES,
+        "learns",
     ),
 )
 class TargetsColumnsOnly(EncoderDecoder):
@@ -295,7 +296,7 @@ class LossOffByOne(OtherLoss):
     replaces="EncoderDecoder",
     title="The first columns of the prefix are asked for the targets",
     hint="Columns 0 to P - 2 belong to the prefix and predict nothing that is graded. Where do the targets begin?",
-    caught_by=("loss", "padded_loss", "sizes"),
+    caught_by=("loss", "padded_loss", "sizes", "learns"),
 )
 class LossFromTheStart(OtherLoss):
     def loss(self, logits, prefix, targets):  # noqa: ARG002 - the mistake
@@ -306,7 +307,7 @@ class LossFromTheStart(OtherLoss):
     replaces="EncoderDecoder",
     title="The first target is left out of the loss",
     hint="The last token of the prefix has a prediction to make: the text's first word. Who else could learn that?",
-    caught_by=("loss", "padded_loss", "ignored_targets", "sizes"),
+    caught_by=("loss", "padded_loss", "ignored_targets", "sizes", "learns"),
 )
 class FirstTargetNotLearned(OtherLoss):
     def loss(self, logits, prefix, targets):

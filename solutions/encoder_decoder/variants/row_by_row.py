@@ -195,9 +195,12 @@ class EncoderDecoder(nn.Module):
 def prefix_generate(model, prefix, max_new_tokens, temperature=1.0, do_sample=True, generator=None):
     if not temperature > 0:
         raise ValueError("temperature must be positive")
+    caches = model.read(prefix)
+    if len({cache.shape[1] for cache in caches}) == 1:  # nothing is padded: all rows at once
+        caches = [torch.cat(list(caches))]
     rows = []
-    for cache in model.read(prefix):
-        tokens = torch.zeros(1, 0, dtype=torch.long)
+    for cache in caches:
+        tokens = torch.zeros(len(cache), 0, dtype=torch.long)
         for _ in range(max_new_tokens):
             logits = model.decoder(tokens, hidden_cache=cache)[0][:, -1] / temperature
             if do_sample:
