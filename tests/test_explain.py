@@ -8,6 +8,7 @@ import pytest
 
 from grader.assignment import load_assignment
 from grader.records import CheckResult, Outcome
+from grader.run.explain import Explainer
 from grader.run.local import LocalPort, overlay
 from grader.run.rehearse import rehearse
 from tests.course import PERFECT, Course, by_id, make_course
@@ -114,3 +115,24 @@ def test_gradients_follow_through() -> None:
     (results,) = rehearse(assignment, [("s", LocalPort(names, as_student=True))], explain=True).values()
     followed = {check.id for check in results if check.followed}
     assert {"layer_values", "layer_sizes", "layer_gradients"} <= followed
+
+
+@pytest.mark.parametrize(("raised", "looked"), [("NotImplementedError('Task 1')", False), ("RuntimeError('no')", True)])
+def test_what_is_not_written_yet_is_looked_for_among_no_mistakes(
+    raised: str, looked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwritten(*_: object, **__: object) -> None:
+        raise NotImplementedError if "Not" in raised else RuntimeError
+
+    asked: list[str] = []
+
+    def reproduces(_: Explainer, ids: tuple[str, ...], __: object) -> bool:
+        asked.extend(ids)
+        return False
+
+    monkeypatch.setattr(Explainer, "_reproduces", reproduces)
+    assignment = load_assignment(ROOT, "masks")
+    names = dict.fromkeys(assignment.names, unwritten)
+    (checks,) = rehearse(assignment, [("student", LocalPort(names, as_student=True))], explain=True).values()
+    assert all(check.points == 0 for check in checks)
+    assert bool(asked) is looked
