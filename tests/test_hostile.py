@@ -110,7 +110,7 @@ def test_no_value_makes_a_check_our_fault(course: Course) -> None:
 
 
 def test_an_answer_too_large_to_work_on_costs_its_check(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marker, "_MEMORY", 1 << 30)
+    monkeypatch.setattr(marker, "_MEMORY", 1 << 29)
     checks = course.assignment.public_checks
     edit(checks, "close(student.twice(x), reference.twice(x)", "close(student.twice(x).nonzero(), x.nonzero()")
     result = course.grade_one(instead_of_x_plus_x("return torch.ones(2**11, 2**14, 1, 1, dtype=torch.int8)"))
