@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ def change(path: Path, old: str, new: str) -> None:
 
 
 def proof_of(course: Course, *, with_mutants: bool = False, seeds: int = 4) -> Proof:
-    return prove(course.assignment, seeds=seeds, with_mutants=with_mutants, jobs=2)
+    return prove(course.assignment, seeds=seeds, with_mutants=with_mutants, spare=Semaphore(1))
 
 
 def said(proof: Proof) -> list[str]:
@@ -297,7 +298,7 @@ def test_what_a_program_does_stays_its_own(
             program("three", lambda x: 3 * x),
             program("three, briefly", lambda x: 3 * x, brief=True),
         ],
-        jobs=2,
+        spare=Semaphore(1),
     )
     assert [check.id for check in checks] == ["values", "sizes", "width", "layer", "gradient", "input"]
     assert "too long" in trials["stubborn"].trouble
@@ -321,7 +322,7 @@ def test_checks_that_do_not_run_what_is_changed_are_not_run(proven: Course) -> N
         program("twice, said to fail width", "twice", again=("width",)),
         program("unheard of", "Layer.extra_repr"),
     ]
-    _, trials = perform(proven.assignment, programs, jobs=2)
+    _, trials = perform(proven.assignment, programs, spare=Semaphore(1))
     lost = {name: [check for check, mark in trial.marks[0].items() if mark.lost] for name, trial in trials.items()}
     assert lost["layer"] == ["width", "layer"]
     assert lost["forward"] == ["layer"]

@@ -140,6 +140,11 @@ class Plan:
         """Whether everything of the reference's went somewhere, and nothing of theirs was left but a bias."""
         return not self.left_out and self.added == set(self.unfilled)
 
+    @property
+    def makeshift(self) -> bool:
+        """Whether layers of theirs stand unfilled beside what was left out: nothing fits these."""
+        return bool(self.left_out) and self.added != set(self.unfilled)
+
     def recover(self, gradients: Gradients, weights: Weights) -> Gradients:
         """The student's gradients as those of the reference's parameters: added up where one fills several, zero for
         one that is left out, None where none arrived. Raises StudentError when they have not the parameters' shapes.

@@ -103,6 +103,12 @@ def taken_apart(parameters: Sequence[Parameter]) -> list[Parameter]:
     return found
 
 
+def orderly(parameters: Sequence[Parameter]) -> bool:
+    """Whether no layer holds several in an order that its class leaves open."""
+    open_ones = [parameter for parameter in parameters if parameter.layer not in _GATES]
+    return len(taken_apart(open_ones)) == len(open_ones)
+
+
 def looked_up(weights: Weights, own: str) -> torch.Tensor:
     """A parameter by its own name, or the part of one that `taken_apart` has named."""
     whole, _, part = own.partition("|")

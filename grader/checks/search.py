@@ -92,6 +92,9 @@ def _assignments(
     choices.sort(key=lambda links: links[min(1, len(links) - 1)].strange - links[0].strange)  # the open ones first
     at_least = [sum(links[0].strange for links in choices[i:]) for i in range(len(choices) + 1)]
     bit = {place: 1 << i for i, place in enumerate(theirs)}
+    taken_by_some = {name for links in choices for link in links for source in link.sources for name in source.names}
+    wanting = [place for place in theirs if not taken_by_some.isdisjoint(place.names)]
+    strange += _LEFT_OUT * (len(theirs) - len(wanting))  # of every plan: said at once, or all else seemed better first
     order, best, estimate = count(0, -1), math.inf, strange
     waiting: list[tuple[float, int, float, int, tuple[Link, ...], bool]]
     waiting = [(strange + at_least[0], 0, strange, 0, (), False)]
@@ -105,7 +108,7 @@ def _assignments(
             continue
         if len(links) == len(choices):
             given = {name for link in links for source in link.sources for name in source.names}
-            estimate += _LEFT_OUT * sum(given.isdisjoint(place.names) for place in theirs)
+            estimate += _LEFT_OUT * sum(given.isdisjoint(place.names) for place in wanting)
             heapq.heappush(waiting, (estimate, next(order), strange, used, links, True))
             continue
         for link in choices[len(links)]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -64,13 +64,15 @@ class Question:
             return []
 
 
-def settle(student: Remote, plans: Iterable[Plan], known: object, question: Question) -> tuple[Plan | None, list[Plan]]:
+def settle(
+    student: Remote, plans: Iterable[Plan], known: object, question: Question, *, same: bool = False
+) -> tuple[Plan | None, list[Plan]]:
     """The plan that the module's behaviour shows to be right, None when none is, and all that were tried.
 
     A reference that `anticipates` many wrong students has the known mistakes' answers kept when the first one is right.
-    It is right with the first plan with which it is the reference. Else it is mistaken: the plan is that of another
-    time, `known` by its traits; or one with which it is a known mistake; or one with which it is nearly the reference,
-    where it is that with no other.
+    It is right with the first plan with which it is the reference. Else it is mistaken: the plan is the plain one where
+    its layers are the `same`, by name, size and kind; or that of another time, `known` by its traits; or one with which
+    it is a known mistake; or one with which it is nearly the reference, where it is that with no other.
     """
 
     def answer(plan: Plan, number: int) -> Any:
@@ -92,14 +94,10 @@ def settle(student: Remote, plans: Iterable[Plan], known: object, question: Ques
                 deque(question.mistaken(), maxlen=0)
             return plan, tried
     for plan in tried:
-        if known and plan.traits == known:
+        if (same and plan.plain) or (known and plan.traits == known):
             return plan, tried
-    sums = [_sum(first) for first in firsts]
-    for pair in question.mistaken() if tried else ():
-        total, most = _sum(pair[0]), _most(pair[0])
-        for plan, first, found in zip(tried, firsts, sums, strict=True):
-            if not abs(found - total) > most and holds(plan, first, pair):
-                return plan, tried
+    if (found := _as_mistaken(tried, firsts, question, holds)) is not None:
+        return found, tried
     gaps = [apart(first, question.expected[0]) for first in firsts]
     if tried and (nearest := min(gaps)) <= _NEAR:
         plan, first = tried[gaps.index(nearest)], firsts[gaps.index(nearest)]
@@ -109,6 +107,20 @@ def settle(student: Remote, plans: Iterable[Plan], known: object, question: Ques
         if not rivals and holds(plan, first, question.expected, _NEAR):
             return plan, tried
     return None, tried
+
+
+def _as_mistaken(
+    tried: Sequence[Plan], firsts: Sequence[Any], question: Question, holds: Callable[[Plan, Any, list[Any]], bool]
+) -> Plan | None:
+    """The plan with which the module is a known mistake."""
+    # What is filled at random in the place of something else is none: sizes of known mistakes are the reference's.
+    likely = [(plan, first, _sum(first)) for plan, first in zip(tried, firsts, strict=True) if not plan.makeshift]
+    for pair in question.mistaken() if likely else ():
+        total, most = _sum(pair[0]), _most(pair[0])
+        for plan, first, found in likely:
+            if not abs(found - total) > most and holds(plan, first, pair):
+                return plan
+    return None
 
 
 def _sum(answer: Any) -> float:

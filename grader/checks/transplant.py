@@ -16,7 +16,7 @@ import torch
 from grader.checks import naming
 from grader.checks.evidence import CheckError
 from grader.checks.layout import Gradients, Plan
-from grader.checks.places import Parameter, Weights
+from grader.checks.places import Parameter, Weights, orderly
 from grader.checks.search import plans
 from grader.checks.settle import EQUAL, Question, apart, settle
 from grader.checks.weights import Probe, asked, built, draw, drawn, integers, load
@@ -26,7 +26,7 @@ from grader.wire.proxy import Port, Remote
 
 _MOST_TRIES = 200  # plans tried on the module's behaviour
 _MOST_TRIES_AGAIN = 40  # the same, when all names are the reference's, or a plan was found before
-_MOST_TRIES_IN_DOUBT = 8  # the same, when all that many have shown nothing before
+_MOST_TRIES_IN_DOUBT = 8  # the same, when all that many have shown nothing before, or only sizes can be wrong
 _SURE = 2.9  # how much stranger the next plan is where names alone decide
 
 Layout = Callable[[dict[str, torch.Tensor]], Weights]
@@ -101,14 +101,17 @@ def _plan(
     searched = plans(found, wanted, numbers, known)
     named = known or mine <= its or its <= mine
     doubted: dict[str, str] = getattr(theirs._port, "doubted", {})
-    most = _MOST_TRIES_IN_DOUBT if name in doubted else _MOST_TRIES_AGAIN if named else _MOST_TRIES
-    proposed = chain(offered, filter(None, [kept.get(alike)]), islice(searched, most))
+    alone = mine == its and orderly(wanted)  # names leave nothing open
+    few = name in doubted or alone
+    most = _MOST_TRIES_IN_DOUBT if few else _MOST_TRIES_AGAIN if named else _MOST_TRIES
+    proposed = chain(filter(None, [kept.get(alike)]), islice(searched, most))
+    proposed = chain(offered, _up_to_incomplete(proposed) if alone else proposed)
     plan: Plan | None = None
     tried: list[Plan] = []
     if its <= mine and getattr(theirs._port, "by_name", False):
         plan = next(proposed, None)
     elif question.probe:
-        plan, tried = settle(student, proposed, known, question)
+        plan, tried = settle(student, proposed, known, question, same=alone and set(found) == set(wanted))
     else:
         tried = list(islice(proposed, 2))
     plan = plan or _chosen_by_names(tried)
@@ -118,6 +121,8 @@ def _plan(
         # It is wrong in a way that nobody knows. Its laws can hold all the same, and its other faces be right.
         doubted.setdefault(name, no_plan)
     if plan is None:
+        if alone and tried:
+            kept[alike] = tried[0]  # the next time it is no better
         raise StudentError(Fault.LAYOUT, no_plan)
     kept[theirs._path] = kept[alike] = plan
     if (accounts := getattr(theirs._port, "accounts", None)) is not None and not plan.plain:
@@ -145,6 +150,14 @@ def _offered(layouts: Sequence[Layout], found: Sequence[Parameter], weights: Wei
                 yield Plan((), layout=layout)
         except Exception:  # made for another module
             continue
+
+
+def _up_to_incomplete(searched: Iterator[Plan]) -> Iterator[Plan]:
+    """The likeliest plan, and others while everything has its place: where a size is wrong nothing better comes."""
+    for plan in searched:
+        yield plan
+        if not plan.complete:
+            return
 
 
 def _chosen_by_names(tried: Sequence[Plan]) -> Plan | None:

@@ -6,11 +6,12 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.assignment import assignment_names, find_root, load_assignment
+from grader.assignment import Assignment, assignment_names, find_root, load_assignment
 from grader.errors import UsageError
 from grader.text import clean
 
@@ -29,19 +30,13 @@ def run(args: argparse.Namespace) -> int:
     if not names:
         raise UsageError(f"no assignment in {root / 'assignments'}; `grader new NAME` starts one")
     from grader.proof.page import render_proof
-    from grader.proof.prove import prove
 
     code, told = 0, []
     proofs: list[Proof] = []
-    jobs = args.jobs or len(os.sched_getaffinity(0))
-    for name in names:
-        try:
-            assignment = load_assignment(root, name)
-            seeds, with_mutants = (1, False) if args.quick else (args.seeds, not args.no_mutants)
-            proof = prove(assignment, seeds=seeds, with_mutants=with_mutants, jobs=jobs, few=args.quick)
-        except UsageError as error:
-            sys.stderr.write(f"grader: {clean(error)}\n")
-            told.append({"name": name, "broken": clean(error)})
+    for name, proof in _proofs(root, names, args):
+        if isinstance(proof, UsageError):
+            sys.stderr.write(f"grader: {clean(proof)}\n")
+            told.append({"name": name, "broken": clean(proof)})
             code = BROKEN
             continue
         code = max(code, UNPROVEN if proof.problems else 0)
@@ -57,6 +52,24 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"assignments": told}, indent=1, ensure_ascii=False))
     return code
+
+
+def _proofs(root: Path, names: Sequence[str], args: argparse.Namespace) -> Iterator[tuple[str, Proof | UsageError]]:
+    """Each assignment's proof, or what is broken about it, in the order of `names`."""
+    from grader.proof.side_by_side import prove_all
+
+    loaded: dict[str, Assignment | UsageError] = {}
+    for name in names:
+        try:
+            loaded[name] = load_assignment(root, name)
+        except UsageError as error:
+            loaded[name] = error
+    whole = [each for each in loaded.values() if isinstance(each, Assignment)]
+    seeds, with_mutants = (1, False) if args.quick else (args.seeds, not args.no_mutants)
+    jobs = args.jobs or len(os.sched_getaffinity(0))
+    made = prove_all(whole, seeds=seeds, with_mutants=with_mutants, few=args.quick, jobs=jobs)
+    for name, each in loaded.items():
+        yield name, each if isinstance(each, UsageError) else next(made)
 
 
 def _as_json(proof: Proof) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from grader.errors import UsageError
 from grader.intake.source import nearest
 from grader.proof.equivalent import Explanation, explanations
 from grader.proof.mutants import Mutant, mutants
-from grader.proof.stage import perform
+from grader.proof.stage import Spare, perform
 from grader.proof.trial import Program, Trial
 from grader.proof.verdict import Cell, Problem, Row, Survivor, against, loose, margins, row, unused
 from grader.records import CheckResult
@@ -69,7 +69,7 @@ class Proof:
         return sum(check.max_points for check in self.checks if check.id in idle)
 
 
-def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, jobs: int, few: bool = False) -> Proof:
+def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, spare: Spare, few: bool = False) -> Proof:
     """Run the checks on solution, skeleton, variants, known mistakes and mutants; with `few` on as many mistakes as
     every check needs to fail once. Raises UsageError for a broken assignment.
     """
@@ -80,7 +80,7 @@ def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, jobs: int, 
     explained = explanations(assignment.solution_folder / "equivalent.yaml") if with_mutants else []
     programs = _programs(assignment, known, seeds, few=few)
     programs += [_changed(assignment, mutant, explained=_why(mutant, explained) is not None) for mutant in made]
-    checks, trials = perform(assignment, programs, jobs=jobs)
+    checks, trials = perform(assignment, programs, spare=spare)
     _refuse_unknown(assignment, known, checks)
 
     rows = tuple(row(mistake, checks, trials[f"mistake {mistake.id}"]) for mistake in known)

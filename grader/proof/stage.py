@@ -6,7 +6,6 @@ import gc
 import json
 import math
 import os
-import resource
 import signal
 import sys
 import time
@@ -15,7 +14,7 @@ from dataclasses import astuple, replace
 from functools import partial
 from multiprocessing.connection import Connection, Pipe, wait
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import pytest
 import torch
@@ -23,27 +22,36 @@ import torch
 from grader.assignment import Assignment
 from grader.checks.declare import Check, Mistake
 from grader.checks.evidence import CheckFailed
-from grader.errors import Fault, StudentError
+from grader.proof.bounds import allow, bound
 from grader.proof.trial import Mark, Program, Trial
 from grader.records import CheckResult, Outcome
 from grader.run.local import LocalPort, ReferencePort, run_trusted
 from grader.run.plugin import Checks, declared
 from grader.run.session import drive_pytest, run_items, total_points
 from grader.run.tensors import fixed_tensors
-from grader.sandbox.limits import footprint
 from grader.text import clean
 
-_MEMORY = 2 << 30  # bytes that a program may take
 _SECONDS, _TIMES = 5.0, 20.0  # processor time for one seed: so much, and so often what the solution takes
-_BRIEFLY = 4.0  # times what the solution takes, for a mutant: one that takes longer has lost
+_BRIEFLY, _AT_LEAST = 4.0, 1.5  # for a mutant in a check, in times of what the solution took and seconds
 _MANY = 20  # known mistakes, for which it pays to ask all of them once
 _CALLS = 3  # of the length that a check which trains allows
 
 
+class Spare(Protocol):
+    """Turns to run one more program, shared by all who have some: a semaphore."""
+
+    def acquire(self, block: bool, /) -> bool:
+        """Take one; False when none is there."""
+
+    def release(self) -> None:
+        """Give one back."""
+
+
 def perform(
-    assignment: Assignment, programs: Sequence[Program], *, jobs: int
+    assignment: Assignment, programs: Sequence[Program], *, spare: Spare
 ) -> tuple[tuple[CheckResult, ...], dict[str, Trial]]:
-    """Run the checks on every program, `jobs` at a time; return the checks, and the trials by name.
+    """Run the checks on every program, one at a time and one more for each `spare` turn; return the checks, and the
+    trials by name.
 
     Raises UsageError for a broken assignment.
     """
@@ -52,7 +60,7 @@ def perform(
     reference.anticipates = sum(program.again is not None for program in programs) > _MANY
     reference.specimens  # noqa: B018 - made here, they are shared with every process
     checks = Checks(assignment, reference, reporting=False, explain=True)
-    stage = _Stage(assignment, checks, reference, programs, jobs)
+    stage = _Stage(assignment, checks, reference, programs, spare)
     drive_pytest(assignment, [checks, stage, fixed_tensors(assignment)], hidden=True)
     if stage.error:
         raise stage.error
@@ -74,7 +82,7 @@ class _Stage:
     """pytest's run loop, and an eye on what the checks raise."""
 
     def __init__(
-        self, assignment: Assignment, checks: Checks, reference: _Reference, programs: Sequence[Program], jobs: int
+        self, assignment: Assignment, checks: Checks, reference: _Reference, programs: Sequence[Program], spare: Spare
     ) -> None:
         self.checks: tuple[CheckResult, ...] = ()
         self.trials: dict[str, Trial] = {}
@@ -83,7 +91,7 @@ class _Stage:
         self._plugin = checks
         self._reference = reference
         self._waiting = list(programs)[::-1]
-        self._jobs = jobs
+        self._spare = spare
         self._seconds = 0.0  # of processor time, which the solution takes
         self._raised: dict[str, list[Exception]] = {}  # by check, in this run
         self._solution: dict[str, object] | None = run_trusted(assignment, assignment.solution)  # while it goes first
@@ -125,18 +133,22 @@ class _Stage:
             gc.collect()
             gc.freeze()  # what is here now stays shared with every process
             while self._waiting or running:
-                while self._waiting and len(running) < self._jobs:
+                while self._waiting and (not running or self._spare.acquire(False)):
                     pid, reader = self._start(session, program := self._waiting.pop())
                     started.append(pid)
                     running[reader] = pid, program
-                for ready in wait(list(running)):
+                for ready in wait(list(running), timeout=1.0):
                     if isinstance(ready, Connection):
                         self._take(ready, running.pop(ready)[1])
+                        if running:
+                            self._spare.release()
                 started = [pid for pid in started if os.waitpid(pid, os.WNOHANG)[0] == 0]
         except BaseException as error:
             self.error = error
-            for pid, _ in running.values():
+            for number, (pid, _) in enumerate(running.values()):
                 os.kill(pid, signal.SIGKILL)
+                if number:
+                    self._spare.release()
         for pid in started:  # nobody waited until their memory was taken down
             os.waitpid(pid, 0)
         return True
@@ -173,7 +185,7 @@ class _Stage:
             null = os.open(os.devnull, os.O_RDWR)  # what a program prints is of no interest
             for stream in (0, 1, 2):
                 os.dup2(null, stream)
-            self._bound(session, program)
+            bound(self._seconds_for(session, program))
             for seed in program.seeds:
                 marks = self._run(session, program, seed)
                 runs[seed] = {check: astuple(mark) for check, mark in marks.items()}
@@ -186,22 +198,12 @@ class _Stage:
             writer.send_bytes(json.dumps([runs, trouble], allow_nan=False).encode())
             os._exit(0)
 
-    def _bound(self, session: pytest.Session, program: Program) -> None:
-        _, data, _ = footprint()
-        if data:
-            resource.setrlimit(resource.RLIMIT_DATA, (data + _MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    def _seconds_for(self, session: pytest.Session, program: Program) -> float:
         training = {check.id: check.seconds or 0.0 for check in map(declared, session.items)}
         trains = program.trainings * sum(
             n for check, n in training.items() if program.trains is None or check in program.trains
         )
-        times = _BRIEFLY if program.brief else _TIMES
-        quick = len(program.seeds) * (_SECONDS + times * self._seconds)
-        seconds = quick + _CALLS * trains
-        signal.signal(signal.SIGPROF, _too_long)
-        _allow(quick if program.brief else seconds)
-        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(2 * seconds + 1), most))
-        signal.alarm(math.ceil(20 * seconds + 60))  # on the clock, for who only waits; this ends the process
+        return len(program.seeds) * (_SECONDS + _TIMES * self._seconds) + _CALLS * trains
 
     def _run(self, session: pytest.Session, program: Program, seed: int) -> dict[str, Mark]:
         self._plugin.seed = seed
@@ -213,10 +215,11 @@ class _Stage:
         using = self._using(program, checks)
         alike = set() if program.brief else checks.keys() - using - left_out  # it is the solution, as far as they go
         self._plugin.left_out = left_out | alike
+        usual = {result.id: result.seconds for result in self.checks}
         items = self._quickest(session.items, checks, using) if program.brief else session.items
         for item, following in zip(items, [*items[1:], None], strict=True):
-            if program.brief and (training := declared(item).seconds):
-                _allow(training)
+            if program.brief:  # one that takes longer has lost
+                allow(declared(item).seconds or _AT_LEAST + _BRIEFLY * usual[declared(item).id])
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if program.brief and declared(item).points and declared(item).id in self._raised:
                 return {declared(item).id: Mark(Outcome.FAILED, 0.0)}
@@ -269,12 +272,3 @@ def _left_out(checks: Sequence[Check], program: Program, seed: int) -> set[str]:
     wanted = training if program.trains is None else training & set(program.trains)
     left_out = training - wanted if seed in program.seeds[: program.trainings] else training
     return left_out | (every - set(program.again) if program.again is not None and seed != program.seeds[0] else set())
-
-
-def _allow(seconds: float) -> None:
-    """So much processor time from here on; told once more a second later, for who catches everything."""
-    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
-
-
-def _too_long(*_: object) -> NoReturn:
-    raise StudentError(Fault.TIMEOUT, "this takes too long")

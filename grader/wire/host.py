@@ -8,9 +8,9 @@ import random
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -239,8 +239,13 @@ class Borrowed(nn.Module):
 def _run_source(source: str, name: str) -> object:
     """What `source`, a function of the checks, defines under `name`: it knows torch, and what it imports itself."""
     names: dict[str, object] = {"torch": torch}
-    exec(compile(source, "<checks>", "exec", dont_inherit=True), names)
+    exec(_compiled(source), names)
     return names[name]
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> CodeType:
+    return compile(source, "<checks>", "exec", dont_inherit=True)
 
 
 def _several(value: Any) -> Sequence[Any]:
@@ -251,24 +256,22 @@ def _layout(module: nn.Module) -> list[dict[str, object]]:
     """Every parameter's name, shape, dtype, the class of the layer that holds it, and the first name of those it is
     shared with.
     """
-    first: dict[int, str] = {}
-    rows: list[dict[str, object]] = []
-    for name, parameter in module.named_parameters(remove_duplicate=False):
-        owner = module.get_submodule(name.rpartition(".")[0])
-        rows.append(
-            {
-                "name": name,
-                "shape": tuple(parameter.shape),
-                "trainable": parameter.requires_grad,
-                "dtype": parameter.dtype if parameter.dtype in DTYPES.values() else None,
-                "layer": type(owner).__name__,
-                "shared_with": first.setdefault(id(parameter), name),
-            }
-        )
-    return rows
+    layers, first = dict(module.named_modules(remove_duplicate=False)), dict[int, str]()
+    return [
+        {
+            "name": name,
+            "shape": tuple(parameter.shape),
+            "trainable": parameter.requires_grad,
+            "dtype": parameter.dtype if parameter.dtype in DTYPES.values() else None,
+            "layer": type(layers[name.rpartition(".")[0]]).__name__,
+            "shared_with": first.setdefault(id(parameter), name),
+        }
+        for name, parameter in module.named_parameters(remove_duplicate=False)
+    ]
 
 
 def _load(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    parameters = dict(module.named_parameters(remove_duplicate=False))
     with torch.no_grad():
         for name, value in weights.items():
-            module.get_parameter(name).copy_(value)
+            parameters[name].copy_(value)

@@ -8,6 +8,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import CodeType
 from typing import Any, Protocol, cast
 
@@ -148,12 +149,17 @@ def send(side: Remote, function: Callable[..., object]) -> Remote:
     Its source crosses and is defined there: it may use its arguments, `torch`, builtins and what it imports itself.
     Student code can read it, so it holds no answers. Raises TypeError when it uses anything else of its file.
     """
-    foreign = _globals_of(function.__code__) - {"torch", *vars(builtins)} | set(function.__code__.co_freevars)
+    asked: dict[str, object] = {"source": _source(function.__code__), "name": function.__name__}
+    return cast("Remote", side._in(side._port.request("send", asked)))
+
+
+@lru_cache(maxsize=256)  # the same for every submission
+def _source(code: CodeType) -> str:
+    foreign = _globals_of(code) - {"torch", *vars(builtins)} | set(code.co_freevars)
     if foreign:
         words = f"`{min(foreign)}` is not there: give it as an argument, or import it inside"
-        raise TypeError(f"{function.__name__} is to run on the other side, where {words}")
-    source = f"from __future__ import annotations\n{textwrap.dedent(inspect.getsource(function))}"
-    return cast("Remote", side._in(side._port.request("send", {"source": source, "name": function.__name__})))
+        raise TypeError(f"{code.co_name} is to run on the other side, where {words}")
+    return f"from __future__ import annotations\n{textwrap.dedent(inspect.getsource(code))}"
 
 
 def _globals_of(code: CodeType) -> set[str]:
