@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +68,6 @@ def settle(
 ) -> tuple[Plan | None, list[Plan]]:
     """The plan that the module's behaviour shows to be right, None when none is, and all that were tried.
 
-    A reference that `anticipates` many wrong students has the known mistakes' answers kept when the first one is right.
     It is right with the first plan with which it is the reference. Else it is mistaken: the plan is the plain one where
     its layers are the `same`, by name, size and kind; or that of another time, `known` by its traits; or one with which
     it is a known mistake; or one with which it is nearly the reference, where it is that with no other.
@@ -90,8 +88,6 @@ def settle(
         tried.append(plan)
         firsts.append(first)
         if holds(plan, first, question.expected):
-            if getattr(question.ours._port, "anticipates", False):
-                deque(question.mistaken(), maxlen=0)
             return plan, tried
     for plan in tried:
         if (same and plan.plain) or (known and plan.traits == known):

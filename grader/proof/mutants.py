@@ -37,7 +37,7 @@ class Mutant:
 def mutants(source: str, parts: Sequence[str] = ()) -> list[Mutant]:
     """Every mutant of `source` once, in order of lines. Definitions named in `parts` are graded elsewhere."""
     text, tree = _Text(source), ast.parse(source)
-    seen = {ast.dump(tree)}
+    seen = {(number, ast.dump(node)) for number, node in enumerate(tree.body)}
     counts: Counter[tuple[str, str]] = Counter()
     found = []
     for parent, node, sizes, layers in _walk(tree, parts):
@@ -45,10 +45,10 @@ def mutants(source: str, parts: Sequence[str] = ()) -> list[Mutant]:
             if edit[1].lineno not in text.inside:  # type: ignore[attr-defined]
                 continue
             changed, before, after = text.apply(edit, node, parent)
-            if (dump := _parsed(changed)) is None or dump in seen:
-                continue
-            seen.add(dump)
             operator, line = edit[0], edit[1].lineno  # type: ignore[attr-defined]
+            if (parsed := _parsed(changed, _number_of(tree, line))) is None or parsed in seen:
+                continue
+            seen.add(parsed)
             counts[operator, before] += 1
             digest = hashlib.sha256(before.encode()).hexdigest()[:6]
             name = f"{operator.replace(' ', '-')}-{digest}-{counts[operator, before]}"
@@ -56,9 +56,15 @@ def mutants(source: str, parts: Sequence[str] = ()) -> list[Mutant]:
     return sorted(found, key=lambda mutant: mutant.line)
 
 
-def _parsed(source: str) -> str | None:
+def _number_of(tree: ast.Module, line: int) -> int:
+    """Which statement of the file holds `line`."""
+    return next(i for i, node in enumerate(tree.body) if node.lineno <= line <= (node.end_lineno or 0))
+
+
+def _parsed(source: str, number: int) -> tuple[int, str] | None:
+    """The statement of the file that was changed; None where Python cannot read it."""
     try:
-        return ast.dump(ast.parse(source))
+        return number, ast.dump(ast.parse(source).body[number])
     except SyntaxError:
         return None
 

@@ -33,7 +33,6 @@ from grader.text import clean
 
 _SECONDS, _TIMES = 5.0, 20.0  # processor time for one seed: so much, and so often what the solution takes
 _BRIEFLY, _AT_LEAST = 4.0, 1.5  # for a mutant in a check, in times of what the solution took and seconds
-_MANY = 20  # known mistakes, for which it pays to ask all of them once
 _CALLS = 3  # of the length that a check which trains allows
 
 
@@ -57,10 +56,9 @@ def perform(
     """
     torch.set_num_threads(1)  # this process forks: no thread may be alive in it
     reference = _Reference(assignment)
-    reference.anticipates = sum(program.again is not None for program in programs) > _MANY
     reference.specimens  # noqa: B018 - made here, they are shared with every process
     checks = Checks(assignment, reference, reporting=False, explain=True)
-    stage = _Stage(assignment, checks, reference, programs, spare)
+    stage = _Stage(assignment, checks, programs, spare)
     drive_pytest(assignment, [checks, stage, fixed_tensors(assignment)], hidden=True)
     if stage.error:
         raise stage.error
@@ -69,8 +67,6 @@ def perform(
 
 class _Reference(ReferencePort):
     """The solution, with no known mistakes for a diagnosis: what is wrong is known here, and naming it takes time."""
-
-    anticipates = False  # what the known mistakes answer, before a program is wrong; until the solution is through
 
     @property
     def mistakes(self) -> dict[str, Mistake]:
@@ -81,15 +77,12 @@ class _Reference(ReferencePort):
 class _Stage:
     """pytest's run loop, and an eye on what the checks raise."""
 
-    def __init__(
-        self, assignment: Assignment, checks: Checks, reference: _Reference, programs: Sequence[Program], spare: Spare
-    ) -> None:
+    def __init__(self, assignment: Assignment, checks: Checks, programs: Sequence[Program], spare: Spare) -> None:
         self.checks: tuple[CheckResult, ...] = ()
         self.trials: dict[str, Trial] = {}
         self.error: BaseException | None = None
         self._assignment = assignment
         self._plugin = checks
-        self._reference = reference
         self._waiting = list(programs)[::-1]
         self._spare = spare
         self._seconds = 0.0  # of processor time, which the solution takes
@@ -101,11 +94,11 @@ class _Stage:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """While the solution goes first, note which of its functions run for the check."""
         if self._solution is not None:
-            sys.setprofile(partial(_note, self._solution, self._used.setdefault(declared(item).id, set())))
+            sys.settrace(partial(_note, self._solution, self._used.setdefault(declared(item).id, set())))
         try:
             return (yield)
         finally:
-            sys.setprofile(None)
+            sys.settrace(None)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -128,7 +121,6 @@ class _Stage:
             self._plugin.begin(LocalPort(self._solution or {}, as_student=True))
             run_items(session)
             self._solution, self._seconds = None, time.process_time() - begun
-            self._reference.anticipates = False
             self.checks = self._plugin.results()
             gc.collect()
             gc.freeze()  # what is here now stays shared with every process
@@ -261,8 +253,8 @@ class _Stage:
         return Mark(result.status, result.points, bool(result.followed), said, ratio)
 
 
-def _note(solution: dict[str, object], used: set[str], frame: FrameType, event: str, _: object) -> None:
-    if event == "call" and frame.f_globals is solution:
+def _note(solution: dict[str, object], used: set[str], frame: FrameType, *_: object) -> None:
+    if frame.f_globals is solution:  # told of calls alone: no function asks for its lines
         used.add(frame.f_code.co_qualname)
 
 
