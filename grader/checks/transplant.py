@@ -101,7 +101,7 @@ def _plan(
     searched = plans(found, wanted, numbers, known)
     named = known or mine <= its or its <= mine
     doubted: dict[str, str] = getattr(theirs._port, "doubted", {})
-    alone = mine == its and orderly(wanted)  # names leave nothing open
+    alone = orderly(wanted) and (mine == its or set(found) <= set(wanted))  # names leave nothing open
     few = name in doubted or alone
     most = _MOST_TRIES_IN_DOUBT if few else _MOST_TRIES_AGAIN if named else _MOST_TRIES
     proposed = chain(filter(None, [kept.get(alike)]), islice(searched, most))
@@ -111,7 +111,7 @@ def _plan(
     if its <= mine and getattr(theirs._port, "by_name", False):
         plan = next(proposed, None)
     elif question.probe:
-        plan, tried = settle(student, proposed, known, question, same=alone and set(found) == set(wanted))
+        plan, tried = settle(student, proposed, known, question, same=set(found) == set(wanted) and alone)
     else:
         tried = list(islice(proposed, 2))
     plan = plan or _chosen_by_names(tried)
