@@ -32,7 +32,7 @@ from grader.run.trace import (
 )
 from grader.wire.values import Handle
 
-_MOST_PAIRS = 200  # mistakes and pairs of them, tried for one submission
+_MOST_PAIRS = 200  # that are tried for one failure: of more than these some would be a guess
 _MOST_FAILURES = 2  # failures for which pairs are tried in vain
 
 Ids = tuple[str, ...]  # a mistake, or one laid over another
@@ -160,21 +160,17 @@ class Explainer:
         return singles or self._pairs_for(failure, names, known)
 
     def _pairs_for(self, failure: Failure, names: Sequence[str], known: Sequence[Ids]) -> list[Ids]:
-        """Pairs, first those with a mistake that was seen already, then those of what the check asks for; a bounded
-        number of pairs and failures in all.
-        """
-        self._hopeless += 1
-        if self._hopeless > _MOST_FAILURES:
-            return []
+        """Pairs with a mistake that was seen already, or all of those in what the check asks for where these are few."""
         seen = {name for ids in known for name in ids}
-        found: dict[frozenset[str], Ids] = {}
-        pairs = [pair for pair in itertools.permutations(names, 2) if not self.reference.hides(pair[1], pair[0])]
         inside = {name for name in names if self.reference.mistakes[name].replaces in failure.subjects}
-        for pair in sorted(pairs, key=lambda pair: (-len(seen.intersection(pair)), -len(inside.intersection(pair)))):
-            tried = pair in self._ports or len(self._ports) < _MOST_PAIRS
-            if tried and frozenset(pair) not in found and self._reproduces(pair, failure):
-                found[frozenset(pair)] = pair
-        self._hopeless -= bool(found)
+        pairs = [pair for pair in itertools.permutations(names, 2) if not self.reference.hides(pair[1], pair[0])]
+        likely = [pair for pair in pairs if seen.intersection(pair)] or [p for p in pairs if inside.issuperset(p)]
+        found: dict[frozenset[str], Ids] = {}
+        if self._hopeless < _MOST_FAILURES and len(likely) <= _MOST_PAIRS:
+            for pair in likely:
+                if frozenset(pair) not in found and self._reproduces(pair, failure):
+                    found[frozenset(pair)] = pair
+            self._hopeless += not found
         return list(found.values())
 
     def _can_fail(self, name: str, failure: Failure) -> bool:
