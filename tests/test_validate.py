@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Semaphore
@@ -429,3 +430,71 @@ def test_the_page_holds_everything_and_stays_inside(proven: Course) -> None:
     assert "Not proven: 2 problems" in text
     assert "also loses points in gradient" in text
     assert "Not explained." in text
+
+
+# -- several assignments -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(proven: Course) -> Course:
+    """The course with a second assignment, as `grader new` makes it: its name comes first in the alphabet."""
+    made = [sys.executable, "-P", "-m", "grader", "new", "another"]
+    subprocess.run(made, cwd=proven.folder, capture_output=True, check=True)
+    return proven
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_assignments_are_proven_side_by_side_and_told_in_order(two: Course, jobs: str) -> None:
+    ran = validate(two, "--seeds", "1", "--no-mutants", "-j", jobs)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    proofs = [line.split(":")[0] for line in ran.stdout.splitlines() if ": proven: " in line]
+    assert proofs == ["another", "twice"]
+    assert [line.split()[0] for line in ran.stdout.splitlines()[-3:]] == ["assignment", "another", "twice"]
+
+
+@pytest.mark.slow
+def test_one_that_is_broken_does_not_keep_the_others_from_being_proven(two: Course) -> None:
+    write(two.folder / "solutions" / "another" / "mistakes.py", "def known(:")
+    ran = validate(two, "--seeds", "1", "--no-mutants")
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    assert "SyntaxError" in ran.stderr
+    assert "twice: proven: " in ran.stdout
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_said(two: Course) -> None:
+    write(two.folder / "solutions" / "another" / "mistakes.py", "import os\nos._exit(9)")
+    ran = validate(two, "--seeds", "1", "--no-mutants")
+    assert ran.returncode == 3
+    assert "a process ended by itself while another or twice was proven" in ran.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all_of_it(two: Course) -> None:
+    write(two.folder / "solutions" / "another" / "mistakes.py", "import time\ntime.sleep(600)")
+    command = [sys.executable, "-P", "-m", "grader", "validate", "--seeds", "50"]
+    with subprocess.Popen(command, cwd=two.folder, stderr=subprocess.PIPE, text=True, start_new_session=True) as ran:
+        while len(processes_of(ran.pid)) < 3:  # both of the pool
+            time.sleep(0.1)
+        time.sleep(1)
+        os.killpg(ran.pid, signal.SIGINT)
+        _, said = ran.communicate(timeout=20)
+    assert ran.returncode == 130
+    assert "Traceback" not in said
+    assert processes_of(ran.pid) == []
+
+
+def processes_of(session: int) -> list[int]:
+    """The processes of a session that are alive."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, rest = status.read_text().split(" ", 1)
+        except OSError:
+            continue  # gone meanwhile
+        state, _, _, own, *_ = rest.rpartition(")")[2].split()
+        if int(own) == session and state != "Z":
+            found.append(int(pid))
+    return found

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
+import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextvars import ContextVar
-from multiprocessing import get_context
+from itertools import islice
 from multiprocessing.synchronize import Semaphore
 
 import torch
@@ -26,27 +26,39 @@ def prove_all(
     Raises GraderError when a process that proves ends by itself.
     """
     torch.set_num_threads(1)  # before this process forks: no thread may be alive in it
-    forking, count = get_context("fork"), min(jobs, len(assignments))
+    forking, count = multiprocessing.get_context("fork"), min(jobs, len(assignments))
     spare = forking.Semaphore(jobs - count)  # each process has a turn of its own beside these
-    with ProcessPoolExecutor(count, forking, _spare.set, (spare,)) as pool:
-        proofs = [pool.submit(_prove, each, seeds, with_mutants, few) for each in assignments]
-        done = itertools.count(1)
-        for proof in proofs:  # whoever finds nothing more to do leaves its turn to the others
-            proof.add_done_callback(lambda _: spare.release() if next(done) > len(proofs) - count else None)
+    left, proofs = iter(assignments), dict[str, Proof | UsageError]()
+    running: dict[Future[Proof], Assignment] = {}
+    idle = 0
+    with ProcessPoolExecutor(count or 1, forking, _spare.set, (spare,)) as pool:
         try:
-            for assignment, proof in zip(assignments, proofs, strict=True):
-                yield _result(assignment, proof)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for wanted in assignments:
+                while wanted.name not in proofs:
+                    # Never more than work at once: what is handed over cannot be taken back when Ctrl-C is pressed.
+                    for following in islice(left, count - idle - len(running)):
+                        running[pool.submit(_prove, following, seeds, with_mutants, few)] = following
+                    for _ in range(count - idle - len(running)):  # who finds nothing more to do leaves its turn
+                        spare.release()
+                        idle += 1
+                    for done in wait(running, return_when=FIRST_COMPLETED).done:
+                        proofs[running[done].name] = _result(done)
+                        del running[done]
+                yield proofs[wanted.name]
+        except BrokenExecutor:
+            names = " or ".join(sorted(assignment.name for assignment in running.values()))
+            raise GraderError(f"a process ended by itself while {names} was proven; is memory short?") from None
+        except BaseException:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
-def _result(assignment: Assignment, proof: Future[Proof]) -> Proof | UsageError:
+def _result(proof: Future[Proof]) -> Proof | UsageError:
     try:
         return proof.result()
     except UsageError as error:
         return error
-    except BrokenExecutor:
-        raise GraderError(f"a process ended by itself while {assignment.name} was proven; is memory short?") from None
 
 
 def _prove(assignment: Assignment, seeds: int, with_mutants: bool, few: bool) -> Proof:

@@ -29,6 +29,7 @@ from grader.run.local import LocalPort, ReferencePort, run_trusted
 from grader.run.plugin import Checks, declared
 from grader.run.session import drive_pytest, run_items, total_points
 from grader.run.tensors import fixed_tensors
+from grader.sandbox.libc import prctl
 from grader.text import clean
 
 _SECONDS, _TIMES = 5.0, 20.0  # processor time for one seed: so much, and so often what the solution takes
@@ -151,6 +152,7 @@ class _Stage:
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends us
+            prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: however the parent ends
             self._perform_and_exit(session, program, writer)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         writer.close()

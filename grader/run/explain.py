@@ -160,7 +160,7 @@ class Explainer:
         return singles or self._pairs_for(failure, names, known)
 
     def _pairs_for(self, failure: Failure, names: Sequence[str], known: Sequence[Ids]) -> list[Ids]:
-        """Pairs with a mistake that was seen already, or all of those in what the check asks for where these are few."""
+        """Pairs with a mistake that was seen already, or all of in what the check asks for, where these are few."""
         seen = {name for ids in known for name in ids}
         inside = {name for name in names if self.reference.mistakes[name].replaces in failure.subjects}
         pairs = [pair for pair in itertools.permutations(names, 2) if not self.reference.hides(pair[1], pair[0])]
