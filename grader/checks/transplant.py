@@ -109,7 +109,8 @@ def _plan(
     plan: Plan | None = None
     tried: list[Plan] = []
     if its <= mine and getattr(theirs._port, "by_name", False):
-        plan = next(proposed, None)
+        fits = {(p.name, p.shape) for p in wanted} <= {(p.name, p.shape) for p in found}
+        plan = next(proposed, None) if fits else None
     elif question.probe:
         plan, tried = settle(student, proposed, known, question, same=set(found) == set(wanted) and alone)
     else:
@@ -123,7 +124,7 @@ def _plan(
     if plan is None:
         if alone and tried:
             kept[alike] = tried[0]  # the next time it is no better
-        raise StudentError(Fault.LAYOUT, no_plan)
+        raise StudentError(Fault.LAYOUT, no_plan, said=str(sorted(p.shape for p in found)))  # two wrong in one way
     kept[theirs._path] = kept[alike] = plan
     if (accounts := getattr(theirs._port, "accounts", None)) is not None and not plan.plain:
         accounts[name] = plan.told()
