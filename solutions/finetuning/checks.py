@@ -79,6 +79,16 @@ def test_no_predictions(student, reference, table2, long_ids, case):
     close(student.perplexity(follows(student, table2), batches), expected, "the perplexity", rtol=ROUNDING)
 
 
+def looking_up(table):
+    """The model of `follows`, which is there itself: hundreds of calls need not come here for their answers."""
+
+    class Model(torch.nn.Module):
+        def forward(self, input_ids, attention_mask=None, **_):
+            return table[input_ids.clamp(min=0)]
+
+    return Model()
+
+
 @check(
     points=0.5,
     partial=True,
@@ -95,8 +105,8 @@ def test_large_numbers(student, reference, table2, long_ids, case):
         table[3, 4] = 6.0
         pairs = torch.tensor([[0, 1]] + 400 * [[3, 4]])
         batches = [batch_of(pair[None], torch.ones(1, 2, dtype=torch.int64)) for pair in pairs]
-    expected = reference.perplexity(follows(reference, table), batches)
-    close(student.perplexity(follows(student, table), batches), expected, "the perplexity", rtol=10 * ROUNDING)
+    found, expected = (side.perplexity(send(side, looking_up)(table), batches) for side in (student, reference))
+    close(found, expected, "the perplexity", rtol=10 * ROUNDING)
 
 
 def one_by_one(batches):
