@@ -23,7 +23,7 @@ from grader.records import Result, Status
 from grader.run import loop
 from grader.run.batch import grade_batch
 from grader.run.local import LocalPort, run_trusted
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 from grader.run.student import StudentPort
 from grader.wire.frames import Stream
 
@@ -37,7 +37,7 @@ import sys
 from pathlib import Path
 from grader.assignment import load_assignment
 from grader.run.local import LocalPort, run_trusted
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 assignment = load_assignment(Path(sys.argv[1]), "attention")
 student = LocalPort(run_trusted(assignment, Path(sys.argv[2])), as_student=True)
 (checks,) = rehearse(assignment, [("student", student)]).values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -208,27 +208,20 @@ class _Reader:
 
     def identifiers(self, key: str) -> tuple[str, ...]:
         expected = "a list of the names a submission must define, such as [attention, SelfAttention]"
-        values = self._strings(key, expected)
-        if not values or not all(value.isidentifier() for value in values):
+        values = self._strings(key, expected, str.isidentifier)
+        if not values:
             raise self._wrong(key, expected)
         return values
 
     def dotted(self, key: str) -> tuple[str, ...]:
-        expected = "a list of dotted names, such as [torch.nn.MultiheadAttention]"
-        values = self._strings(key, expected)
-        if not all(DOTTED.fullmatch(value) for value in values):
-            raise self._wrong(key, expected)
-        return values
+        return self._strings(key, "a list of dotted names, such as [torch.nn.MultiheadAttention]", DOTTED.fullmatch)
 
     def packages(self, key: str) -> tuple[str, ...]:
         expected = "a list of packages as they are imported, such as [numpy, matplotlib]"
-        values = self._strings(key, expected)
-        if not all(value.isidentifier() for value in values):
-            raise self._wrong(key, expected)
-        return values
+        return self._strings(key, expected, str.isidentifier)
 
     def files(self, key: str) -> tuple[str, ...]:
-        values = self._strings(key, "a list of files in the assignment's folder")
+        values = self._strings(key, "a list of files in the assignment's folder", lambda _: True)
         for value in values:
             if re.split(r"[\\/]", value)[-1] != value or value in ("", "assignment.yaml", "checks.py"):
                 raise self._wrong(key, f"plain names of modules and data files, not `{value}`")
@@ -261,12 +254,14 @@ class _Reader:
             raise self._wrong(key, "a date, a time and a time zone, such as 2026-12-01T23:59:00+01:00")
         return value
 
-    def _strings(self, key: str, expected: str) -> tuple[str, ...]:
+    def _strings(self, key: str, expected: str, fits: Callable[[str], object]) -> tuple[str, ...]:
         value = self.data.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self._wrong(key, expected)
         if len(set(value)) < len(value):
             raise self._wrong(key, f"each entry once; {expected}")
+        if not all(map(fits, value)):
+            raise self._wrong(key, expected)
         return tuple(value)
 
     def _wrong(self, key: str, expected: str) -> UsageError:

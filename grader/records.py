@@ -123,32 +123,23 @@ class Result:
     @staticmethod
     def from_json(data: dict[str, Any]) -> Result:
         """Rebuild a record. Raises KeyError, TypeError or ValueError when `data` is not one."""
-        checks = tuple(_check_from_json(check) for check in data["checks"])
-        plain = {**data, "checks": checks, "notes": tuple(data["notes"]), "status": Status(data["status"])}
-        return Result(**plain)
+        plain = _tuples(data)
+        checks = tuple(map(_check_from_json, plain["checks"]))
+        return Result(**{**plain, "checks": checks, "status": Status(plain["status"])})
+
+
+def _tuples(value: Any) -> Any:
+    """`value` with JSON's lists as what they are in a record."""
+    if isinstance(value, dict):
+        return {name: _tuples(item) for name, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _check_from_json(data: dict[str, Any]) -> CheckResult:
-    diagnosis, picture = data["diagnosis"], data["picture"]
-    return CheckResult(
-        **{
-            **data,
-            "status": Outcome(data["status"]),
-            "diagnosis": Diagnosis(**diagnosis) if diagnosis else None,
-            "picture": _picture(picture) if picture else None,
-            "followed": tuple(data["followed"]),
-            "asks": tuple(data["asks"]),
-            "curves": tuple(Curve(c["name"], tuple((x, y) for x, y in c["points"])) for c in data["curves"]),
-        }
-    )
-
-
-def _picture(data: dict[str, Any]) -> Picture:
-    student = _grid(data["student"])
-    if student is None:
-        raise ValueError("a picture shows at least the student's values")
-    return Picture(data["caption"], student, _grid(data["expected"]), _grid(data["difference"]))
-
-
-def _grid(rows: list[list[float | None]] | None) -> Grid | None:
-    return None if rows is None else tuple(tuple(row) for row in rows)
+    made = {
+        "status": Outcome(data["status"]),
+        "diagnosis": Diagnosis(**data["diagnosis"]) if data["diagnosis"] else None,
+        "picture": Picture(**data["picture"]) if data["picture"] else None,
+        "curves": tuple(Curve(**curve) for curve in data["curves"]),
+    }
+    return CheckResult(**{**data, **made})

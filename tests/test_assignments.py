@@ -17,7 +17,7 @@ from grader.proof.prove import Proof, prove
 from grader.records import CheckResult, Outcome
 from grader.run.local import LocalPort, overlays, run_trusted
 from grader.run.recorded import record, recorded
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 
 ROOT = Path(__file__).parents[1]
 NAMES = assignment_names(ROOT)

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from grader.sandbox.doctor import ACTS
 from grader.sandbox.landlock import landlock_abi
-from grader.sandbox.probe import ACTS
 
 STAGE = Path(__file__).parent / "attacks" / "stage.py"
 ROOT = os.geteuid() == 0

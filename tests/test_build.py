@@ -16,7 +16,7 @@ from grader.authoring.build import build, cut, drift
 from grader.authoring.new import start
 from grader.errors import UsageError
 from grader.run.local import LocalPort, overlays, run_trusted
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 
 COURSE = Path(__file__).parent.parent
 

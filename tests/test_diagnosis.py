@@ -11,7 +11,7 @@ from grader.assignment import Assignment, load_assignment
 from grader.checks.declare import Mistake
 from grader.records import CheckResult, Outcome
 from grader.run.local import LocalPort, overlays, run_trusted
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 from tests.styled import paired, styled, styles, unknown
 
 ROOT = Path(__file__).parents[1]

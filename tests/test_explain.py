@@ -10,7 +10,7 @@ from grader.assignment import load_assignment
 from grader.records import CheckResult, Outcome
 from grader.run.explain import Explainer
 from grader.run.local import LocalPort, overlay
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 from tests.course import PERFECT, Course, by_id, make_course
 
 ROOT = Path(__file__).parents[1]

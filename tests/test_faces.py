@@ -19,13 +19,13 @@ from grader.checks import Face, leaves_unchanged, no_gradient, same, sizes, twin
 from grader.checks.compare import STEPS
 from grader.checks.evidence import CheckFailed, gathering
 from grader.checks.expected import Question, ask_reference, gradients_named
-from grader.checks.tolerance import mapped, named
+from grader.checks.tolerance import named
 from grader.errors import StudentError
 from grader.records import Outcome, Status
 from grader.run.local import LocalPort, run_trusted
 from grader.run.recorded import RecordedPort, RecordingPort, Tape, versions
 from grader.wire.proxy import Remote, gradients, root
-from grader.wire.values import Handle
+from grader.wire.values import Handle, mapped
 from tests.course import PERFECT, Course, by_id
 
 Tensor = torch.Tensor

@@ -15,7 +15,7 @@ from torch import nn
 from grader.assignment import load_assignment
 from grader.records import CheckResult, Outcome
 from grader.run.local import LocalPort, overlay, run_trusted
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 
 ASSIGNMENT = load_assignment(Path(__file__).parents[1], "finetuning")
 

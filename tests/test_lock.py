@@ -19,10 +19,9 @@ import pytest
 from grader.errors import GraderError
 from grader.records import Limits
 from grader.sandbox import landlock, limits, lock, reach, seccomp
-from grader.sandbox.doctor import assess, exposed
+from grader.sandbox.doctor import ACTS, assess, exposed
 from grader.sandbox.landlock import landlock_abi
 from grader.sandbox.lock import Policy, lock_down, system_paths
-from grader.sandbox.probe import ACTS
 
 PID = 4321
 EPERM, ENOSYS = seccomp.ERRNO | errno.EPERM, seccomp.ERRNO | errno.ENOSYS

@@ -21,8 +21,8 @@ from grader.errors import UsageError
 from grader.records import CheckResult, Outcome
 from grader.run.local import LocalPort, run_trusted
 from grader.run.recorded import RecordedPort, RecordingPort, recorded, taken_apart, versions
-from grader.run.rehearse import rehearse
 from grader.run.score import case_of
+from grader.run.session import rehearse
 from grader.wire.proxy import root
 
 COURSE = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ import torch
 from grader.assignment import assignment_names, load_assignment
 from grader.run.local import LocalPort, run_trusted
 from grader.run.recorded import recorded, taken_apart
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 
 course, lost = Path(sys.argv[1]), {"kernels": torch.backends.cpu.get_cpu_capability()}
 for name in assignment_names(course):

@@ -5,6 +5,9 @@ import pytest
 from grader.checks import check, equal, kind
 
 BUDGET = 200_000  # parameters
+# A language of one letter for each digit, for the checks that need no good model: short words make short trainings.
+LETTERS = str.maketrans("0123456789", "oaáeéiíuúb")
+SHORT = [(str(n * n).translate(LETTERS), str(n * n)) for n in range(1, 61)]  # 1 to 4 letters, the small numbers first
 
 
 @pytest.fixture(name="fit")
@@ -53,10 +56,9 @@ def test_config(student):
 
 
 @check(points=1, hint="`train` returns the model and nothing else, and the model has a method `predict`.")
-def test_answers(fit, reference):
+def test_answers(fit):
     """Task 4: predict returns a string for each source."""
-    pairs = reference.Language(1).pairs(30, 1)
-    answers(fit(pairs), [source for source, _ in pairs[:5]])
+    answers(fit(SHORT[:30]), [source for source, _ in SHORT[:5]])
 
 
 @check(
@@ -77,6 +79,6 @@ def test_by_heart(fit, reference, few):
 @check(points=1, hint="Everything in `model.parameters()` counts. Half the width makes a quarter of a layer.")
 def test_budget(fit, student, reference):
     """With your settings the model has at most 200,000 parameters."""
-    model = fit(reference.Language(1).pairs(300, 1))
+    model = fit(reference.Language(1).pairs(300, 1), steps=1)
     count = student.torch.nn.utils.parameters_to_vector(model.parameters()).numel()
     assert count <= BUDGET, f"the model has {count:,} parameters; {BUDGET:,} are allowed"

@@ -7,12 +7,13 @@ step say it. A fixed number of steps is too wide where nothing is lost, and too 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from grader.checks.compare import STEPS
+from grader.wire.values import mapped
 
 # Eight shipped variants of attention, function and layer, 240 seeds with three sizes each: the largest difference
 # between two right answers, values and gradients, was 0.15 of what these allow.
@@ -30,15 +31,6 @@ def named(value: Any, what: str) -> Named:
         return {what: torch.tensor(value)}
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (tuple, list)) else ()
     return {name: tensor for key, item in items for name, tensor in named(item, f"{what}[{key!r}]").items()}
-
-
-def mapped(value: Any, act: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """`value` with `act` done to each tensor inside."""
-    if isinstance(value, torch.Tensor):
-        return act(value)
-    if isinstance(value, (tuple, list)):
-        return type(value)(mapped(item, act) for item in value)
-    return {k: mapped(v, act) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def taken(value: Any, rows: Sequence[int], batch: int) -> Any:

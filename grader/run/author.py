@@ -27,17 +27,14 @@ def pytest_configure(config: pytest.Config) -> None:
     assignment = _assignment(config)
     if assignment is None:
         return
-    from grader.run.counting import check_imports  # noqa: PLC0415 - as below
-    from grader.run.desk import Desk  # noqa: PLC0415 - imports torch: not in a pytest run that has nothing to do with us
+    from grader.run.desk import desk  # noqa: PLC0415 - imports torch: not in a pytest run that has nothing to do with us
 
     config.option.importmode = "importlib"  # both check files are called checks.py
     stack = ExitStack()
     config.add_cleanup(stack.close)
     try:
-        desk = stack.enter_context(Desk(assignment))
         submission = config.getoption("submission")
-        stack.enter_context(check_imports([], assignment.public_checks))
-        for plugin in desk.plugins(Path(submission) if submission else None):
+        for plugin in stack.enter_context(desk(assignment, Path(submission) if submission else None)):
             config.pluginmanager.register(plugin)
     except (GraderError, StudentError) as error:
         raise pytest.UsageError(str(error)) from error

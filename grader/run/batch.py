@@ -23,8 +23,7 @@ from grader.report.feedback import feedback
 from grader.report.render import render_class, render_student
 from grader.report.shown import Heading
 from grader.run.local import LocalPort, ReferencePort, run_trusted
-from grader.run.loop import ForkingLoop
-from grader.run.marker import Blank
+from grader.run.loop import ForkingLoop, Work
 from grader.run.plugin import Checks
 from grader.run.session import drive_pytest
 from grader.run.store import Store
@@ -32,6 +31,7 @@ from grader.run.tensors import fixed_tensors
 from grader.run.trace import SeededPort
 from grader.sandbox.doctor import Protection
 from grader.sandbox.launch import Warm, examine
+from grader.text import clean
 
 REQUIRED_LEVEL = "STRICT"
 
@@ -61,8 +61,7 @@ def grade_batch(
         stack.callback(warm.close)
         checks = Checks(assignment, reference, reporting=False, explain=True)
         run = _Run(assignment, entries, one, store, on_result, protection)
-        loop = ForkingLoop(assignment, warm, checks, solution, run.take, jobs, run.hand_back)
-        loop.plan(run.plan)
+        loop = ForkingLoop(warm, checks, solution, jobs, run.plan, run.take, run.hand_back)
         drive_pytest(assignment, [checks, loop, fixed_tensors(assignment)], hidden=True)
     if loop.error and not isinstance(loop.error, KeyboardInterrupt):
         raise loop.error
@@ -121,32 +120,25 @@ class _Run:
         self._protection = protection
         self._course = course_digest(assignment)
 
-    def plan(self, points: float) -> list[tuple[Bundle, Blank]]:
+    def plan(self, points: float) -> Work:
         """Read every entry; settle at once what cannot be read and what is unchanged; return the rest."""
-        work = []
+        work, level, made_by = [], self._protection.level, environment()
+        start = Result("", "", Status.INVALID, 0.0, points, 0.0, None, (), protection=level, environment=made_by)
         for entry in self._entries:
-            blank = Blank(entry.name, entry.folder, points, self._protection.level, environment(), "")
+            blank = replace(start, submission=entry.name, folder=entry.folder)
             try:
                 bundle = read(entry, self._assignment.name, one=self._one)
             except StudentError as error:
-                self.take(blank.ungraded(Status.INVALID, error.message))
+                self.take(replace(blank, message=clean(error.message, 600)))
                 continue
-            parts = (
-                bundle.digest,
-                bundle.main,
-                entry.name,
-                self._course,
-                self._protection.level,
-                environment(),
-                str(points),
-            )
+            parts = (bundle.digest, bundle.main, entry.name, self._course, level, made_by, str(points))
             key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
             earlier = self._store.reusable(entry.folder, key) if self._store else None
             if earlier is not None and earlier.status is not Status.ERROR:
                 self.results[entry.folder] = earlier
                 self._on_result(earlier, True)
             else:
-                work.append((bundle, Blank(entry.name, entry.folder, points, blank.protection, blank.environment, key)))
+                work.append((bundle, replace(blank, key=key)))
         return work
 
     def take(self, result: Result) -> None:

@@ -11,15 +11,14 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from grader.assignment import Assignment
 from grader.errors import UsageError
 from grader.intake.collect import Bundle
 from grader.records import Outcome, Result, Status
-from grader.run.marker import Blank, HandBack, mark
+from grader.run.marker import HandBack, mark
 from grader.run.plugin import Checks
 from grader.run.session import run_items, total_points
 from grader.run.trace import SeededPort
@@ -27,7 +26,7 @@ from grader.sandbox.launch import Warm
 
 _GRACE = 120.0  # seconds a marker may take over its submission's own limit before it counts as hung
 
-Work = list[tuple[Bundle, Blank]]
+Work = list[tuple[Bundle, Result]]  # what is to be graded, and its result as far as it is known before
 
 
 @dataclass(slots=True)
@@ -37,7 +36,7 @@ class _Marker:
     pid: int
     turn: int  # a byte written here lets it begin
     pipe: int
-    blank: Blank
+    blank: Result
     deadline: float = math.inf  # from its turn on
     received: bytearray = field(default_factory=bytearray)
 
@@ -47,32 +46,28 @@ class ForkingLoop:
 
     def __init__(
         self,
-        assignment: Assignment,
         warm: Warm,
         checks: Checks,
         solution: SeededPort,
-        take: Callable[[Result], None],
         jobs: int,
+        plan: Callable[[float], Work],
+        take: Callable[[Result], None],
         hand_back: HandBack,
     ) -> None:
+        """`plan` is called with the points there are in all, once the checks are collected; `take` with each result."""
         self.error: BaseException | None = None
-        self._assignment = assignment
         self._warm = warm
         self._checks = checks
         self._solution = solution
-        self._take = take
         self._jobs = jobs
+        self._plan = plan
+        self._take = take
         self._hand_back = hand_back
-        self._work: list[tuple[Bundle, Blank]] = []
-        self._plan: Callable[[float], list[tuple[Bundle, Blank]]] = lambda _: []
+        self._work: Work = []
         self._selector = selectors.DefaultSelector()
         self._markers: dict[int, _Marker] = {}  # by pipe
         self._started = 0
         self._leaving: list[int] = []  # markers that have handed in and are about to be gone
-
-    def plan(self, work: Callable[[float], list[tuple[Bundle, Blank]]]) -> None:
-        """`work` is called with the points there are in all, once the checks are collected."""
-        self._plan = work
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Grade everything. Nothing may leave through pytest, which would print it: errors wait in `error`."""
@@ -110,10 +105,10 @@ class ForkingLoop:
         run_items(session)
         for check in self._checks.results():
             if check.points < check.max_points or check.status not in (Outcome.PASSED, Outcome.SKIPPED):
-                where = f"{self._assignment.solution}: the solution itself does not pass test_{check.id}"
+                where = f"{self._checks.assignment.solution}: the solution itself does not pass test_{check.id}"
                 raise UsageError(f"{where}: {check.message} Nothing was graded.")
 
-    def _start(self, session: pytest.Session, bundle: Bundle, blank: Blank) -> None:
+    def _start(self, session: pytest.Session, bundle: Bundle, blank: Result) -> None:
         waits, turn = os.pipe()
         reader, writer = os.pipe()
         self._started += 1
@@ -134,15 +129,14 @@ class ForkingLoop:
         waiting = [marker for marker in self._markers.values() if marker.deadline == math.inf]
         for marker in waiting[: self._jobs - len(self._markers) + len(waiting)]:
             os.write(marker.turn, b"!")
-            marker.deadline = time.monotonic() + self._assignment.limits.total_seconds + _GRACE
+            marker.deadline = time.monotonic() + self._checks.assignment.limits.total_seconds + _GRACE
 
-    def _mark(self, session: pytest.Session, bundle: Bundle, blank: Blank, stack: ExitStack) -> Result:
+    def _mark(self, session: pytest.Session, bundle: Bundle, blank: Result, stack: ExitStack) -> Result:
         # Marker and student take turns: on one processor neither has to wake up. The next pair takes another one, where
         # the last pair's memory is not being taken down.
         cpus = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cpus[self._started % len(cpus)]})
         return mark(
-            self._assignment,
             bundle,
             blank,
             warm=self._warm,
@@ -177,7 +171,7 @@ class ForkingLoop:
             _, status = os.waitpid(marker.pid, 0)
             how = f"signal {status & 127}" if status & 127 else f"exit code {status >> 8}"
             words = f"not graded: the grader's own process ended ({how}) before it had a result"
-            return marker.blank.ungraded(Status.ERROR, words)
+            return replace(marker.blank, status=Status.ERROR, message=words)
         self._leaving.append(marker.pid)  # the next one need not wait until its memory is taken down
         return result
 

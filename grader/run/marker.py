@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NoReturn
 
 from grader.assignment import Assignment
@@ -30,52 +30,9 @@ _PATIENCE, _AGAIN = 30.0, 1.0  # seconds a marker may take over its submission's
 _EVERY = 2.0  # seconds between two lines about one training
 
 
-@dataclass(frozen=True, slots=True)
-class Blank:
-    """A result's fields that are known before anything ran."""
-
-    submission: str
-    folder: str
-    max_score: float
-    protection: str
-    environment: str
-    key: str
-
-    def ungraded(self, status: Status, message: str) -> Result:
-        """A result without marks: `message` says why in one line."""
-        return self.result(status, clean(message, 600), (), 0.0)
-
-    def result(
-        self,
-        status: Status,
-        message: str | None,
-        checks: tuple[CheckResult, ...],
-        seconds: float,
-        notes: tuple[str, ...] = (),
-        output: str = "",
-    ) -> Result:
-        """The whole record; the score is the sum over the checks."""
-        return Result(
-            submission=self.submission,
-            folder=self.folder,
-            status=status,
-            score=round(sum(check.points for check in checks), 4),
-            max_score=self.max_score,
-            seconds=round(seconds, 3),
-            message=message,
-            checks=checks,
-            notes=notes,
-            output=output,
-            protection=self.protection,
-            environment=self.environment,
-            key=self.key,
-        )
-
-
 def mark(
-    assignment: Assignment,
     bundle: Bundle,
-    blank: Blank,
+    blank: Result,
     *,
     warm: Warm,
     checks: Checks,
@@ -84,12 +41,12 @@ def mark(
     hand_back: HandBack,
     number: int = 0,
 ) -> Result:
-    """Stage the files, load them in a locked process, run the checks against it, return the result.
+    """Stage the files, load them in a locked process, run the checks against it, return `blank` with what came of it.
 
     `hand_back` is told where each name is defined or was to be, and may add to the result. What is to be put away
     afterwards is left to `stack`: nobody need wait for it.
     """
-    started = time.monotonic()
+    started, assignment = time.monotonic(), checks.assignment
     folders = stack.enter_context(staged(bundle, assignment, warm))
     port = StudentPort(warm, assignment, folders, bundle.main, number=number, trains=checks.train)
     stack.callback(port.close)
@@ -114,8 +71,10 @@ def mark(
             status, message = Status.ERROR, f"not graded: {check.message} (check {check.id})"
     filled = (f"`{name}`: weights were given to its layers so: {how}." for name, how in checks.student.accounts.items())
     notes = (*bundle.notes, *port.notes, *(clean(note, 600) for note in filled))
-    result = blank.result(status, message, results, time.monotonic() - started, notes, _output(port))
-    return hand_back(bundle, result, {**port.lost, **port.names})
+    score, seconds = round(sum(check.points for check in results), 4), round(time.monotonic() - started, 3)
+    result = replace(blank, status=status, score=score, seconds=seconds, message=message, checks=results, notes=notes)
+    output = clean(port.output, 2 * port.output_limit, lines=True)
+    return hand_back(bundle, replace(result, output=output), {**port.lost, **port.names})
 
 
 def _bound(seconds: float) -> None:
@@ -139,11 +98,6 @@ def staged(bundle: Bundle, assignment: Assignment, warm: Warm) -> Iterator[Folde
     with warm.folders() as folders:
         stage(replace(bundle, files={**bundle.files, **provided}), folders.source)
         yield folders
-
-
-def _output(port: StudentPort) -> str:
-    """What the student's code printed, fit to be stored."""
-    return clean(port.output, 2 * port.output_limit, lines=True)
 
 
 def watching(name: str) -> Callable[[str], None]:

@@ -17,6 +17,7 @@ from grader.errors import StudentError
 from grader.run.local import LocalPort, run_trusted
 from grader.run.trace import SeededPort, alike
 from grader.wire.proxy import Remote, gradients, root
+from grader.wire.values import mapped
 
 
 class OwnParts:
@@ -88,11 +89,7 @@ def _halved(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.detach()
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return type(value)(_plain(item) for item in value) if isinstance(value, (tuple, list)) else value
+    return mapped(value, torch.Tensor.detach)
 
 
 def _across(part: Remote, args: Sequence[Any], kwargs: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Any:

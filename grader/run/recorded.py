@@ -25,7 +25,7 @@ from grader.assignment import Assignment
 from grader.errors import UsageError
 from grader.records import Outcome
 from grader.run.local import LocalPort, run_trusted
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 from grader.text import clean
 from grader.wire.values import WireError, decode, encode
 

@@ -5,6 +5,7 @@ Everything that happens here is evidence for the trusted side, never a verdict.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import sys
@@ -18,12 +19,12 @@ from grader.errors import Fault
 from grader.intake.inspect import inspect
 from grader.intake.program import Program
 from grader.records import Limits
-from grader.sandbox import cuda, data_files
+from grader.sandbox import cuda
+from grader.sandbox.doctor import attempts
 from grader.sandbox.limits import footprint
 from grader.sandbox.lock import Policy, detach, lock_down, system_paths
-from grader.sandbox.probe import attempts
-from grader.sandbox.remarks import Remarks
 from grader.sandbox.running import attempt, run_source
+from grader.sandbox.stand_ins import Remarks, find_by_name, lay_out
 from grader.text import clean
 from grader.wire.frames import Stream, WireClosedError
 from grader.wire.host import Host
@@ -38,7 +39,7 @@ def become_student(request: Mapping[str, Any], wire_fd: int, output_fd: int) -> 
     try:
         vm_size, vm_data, _ = footprint()
         _stand_apart(request["work"], wire_fd, output_fd)
-        data_files.lay_out(request["data"], Path(request["source"]))
+        lay_out(request["data"], Path(request["source"]))
         os.sched_setaffinity(0, request["cpus"])
         lock_down(
             Policy(
@@ -67,12 +68,8 @@ def _stand_apart(work: str, wire_fd: int, output_fd: int) -> None:
     """
     detach()
     null = os.open("/dev/null", os.O_RDWR)
-    wire = os.dup(wire_fd) if wire_fd <= WIRE_FD else wire_fd  # the numbers given may be among those we overwrite
-    output = os.dup(output_fd) if output_fd <= WIRE_FD else output_fd
-    while wire <= WIRE_FD:
-        wire = os.dup(wire)
-    while output <= WIRE_FD:
-        output = os.dup(output)
+    # copies above the numbers that are overwritten: those given may be among these
+    wire, output = (fcntl.fcntl(fd, fcntl.F_DUPFD, WIRE_FD + 1) for fd in (wire_fd, output_fd))
     for source, number in ((null, 0), (output, 1), (output, 2), (wire, WIRE_FD)):
         os.dup2(source, number)
     os.closerange(WIRE_FD + 1, 65536)
@@ -158,7 +155,7 @@ class Session:
         self._host = Host(module.__dict__, self._borrow)
         source, remarks = self._program.source, self._remarks  # what was inspected is what runs
         if data := self._request["data"]:
-            data_files.find_by_name(data, self._source, remarks.say)
+            find_by_name(data, self._source, remarks.say)
         if cuda.is_mentioned(self._main, *self._source.rglob("*.py")):
             cuda.use_the_cpu()
         notes = run_source(source, self._main, module, self._request["cell_seconds"], remarks)

@@ -10,7 +10,7 @@ import ctypes
 import fnmatch
 import pkgutil
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, NoReturn
 
@@ -55,11 +55,10 @@ def install(forbidden: Sequence[str]) -> None:
     """
     calls = [call for name in forbidden for call in _expand(name)]
     operators: dict[str, str] = {}  # operator with overload, to the name it is forbidden under
-    for call in calls:
-        _forbid(call, call, operators)
-    for call in calls:
-        for beneath in _BENEATH.get(call, ()):
-            _forbid(beneath, call, operators)
+    beneath = [(target, call) for call in calls for target in _BENEATH.get(call, ())]
+    for target, call in (*zip(calls, calls, strict=True), *beneath):
+        for name in _forbid(target, call):
+            operators.setdefault(name, call)
     _override(operators)
 
 
@@ -83,27 +82,22 @@ def _resolve(name: str) -> Any:
         raise UsageError(f"{name}: torch {torch.__version__} has no such name") from None
 
 
-def _forbid(target: str, call: str, operators: dict[str, str]) -> None:
-    """Replace `target`'s Python code, or add its operators to `operators`; all under the name `call`."""
+def _forbid(target: str, call: str) -> list[str]:
+    """Replace `target`'s Python code under the name `call`, or return the operators that are to be overridden."""
+    every = _DISPATCH._dispatch_get_all_op_names()
     if target.startswith("aten::"):
-        _add(fnmatch.filter(_DISPATCH._dispatch_get_all_op_names(), target), call, operators)
-        return
+        return fnmatch.filter(every, target)
     found = _resolve(target)
     if isinstance(found, FunctionType):
         _replace_code(found, call)
-    elif isinstance(found, type):
+        return []
+    if isinstance(found, type):
         _forbid_class(found, call)
-    else:
-        base = f"aten::{target.rpartition('.')[2]}"
-        overloads = [name for name in _DISPATCH._dispatch_get_all_op_names() if name.partition(".")[0] == base]
-        if not overloads:
-            raise UsageError(f"{target}: neither a class, a function nor an operator, so it cannot be forbidden")
-        _add(overloads, call, operators)
-
-
-def _add(names: Iterable[str], call: str, operators: dict[str, str]) -> None:
-    for name in names:
-        operators.setdefault(name, call)
+        return []
+    overloads = [name for name in every if name.partition(".")[0] == f"aten::{target.rpartition('.')[2]}"]
+    if not overloads:
+        raise UsageError(f"{target}: neither a class, a function nor an operator, so it cannot be forbidden")
+    return overloads
 
 
 def _forbid_class(found: type, call: str) -> None:

@@ -23,7 +23,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from grader.sandbox.clock import PATIENCE, TimeUp
-from grader.sandbox.remarks import skipped
+from grader.sandbox.stand_ins import skipped
 
 AGAIN_SECONDS = 1.0  # a cell that swallows the end of its time is told again this often
 _OVER = "the cell's time is over"

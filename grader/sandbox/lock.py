@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import functools
 import importlib.util
+import itertools
 import os
 import signal
 import site
@@ -108,26 +109,21 @@ def _shield() -> None:
 
 def _become(uid: int | None) -> None:
     """Change to `uid`, and in any case give up every capability: root without one is a user like others."""
-    capability = 0
-    while _bounded(capability):
-        capability += 1
+    for capability in itertools.count():  # out of what a program started from here could regain
+        try:
+            prctl(24, capability)  # PR_CAPBSET_DROP
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EPERM):  # past the last one; or without privilege: none to regain
+                break
+            raise
     if uid is not None:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
+        change_user(uid)
     header = struct.pack("Ii", 0x20080522, 0)  # version 3, this process
     call("capset", header, bytes(24))
 
 
-def _bounded(capability: int) -> bool:
-    """Take `capability` out of what a program started from here could regain; False when no more can be taken."""
-    try:
-        prctl(24, capability)  # PR_CAPBSET_DROP
-    except OSError as error:
-        if error.errno in (
-            errno.EINVAL,
-            errno.EPERM,
-        ):  # past the last one; or without privilege, where there is none to regain
-            return False
-        raise
-    return True
+def change_user(uid: int) -> None:
+    """Be the user `uid`, and of no group but its own, for good."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.errors import UsageError
 from grader.sandbox import packages
-from grader.sandbox.remarks import Remarks
-from grader.sandbox.stand_ins import no_input, stand_in_for
+from grader.sandbox.stand_ins import Remarks, no_input, stand_in_for
 from grader.text import clean
 
 if TYPE_CHECKING:

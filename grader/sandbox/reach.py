@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from grader.sandbox.libc import call
+from grader.sandbox.lock import change_user
 
 _CLONE_NEWNS, _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 2, 4, 0x1000, 0x4000, 1 << 18
 
@@ -44,9 +45,7 @@ def _reaches(uid: int, paths: tuple[str, ...]) -> bool:
     if child:
         return os.waitpid(child, 0)[1] == 0
     try:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
+        change_user(uid)
         for path in (*paths, *files):
             os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         os._exit(0)
@@ -59,9 +58,8 @@ def _cover(paths: tuple[str, ...]) -> None:
     under = {path: top for path in paths if (top := _closed(Path(path))) is not None}
     call("unshare", _CLONE_NEWNS)
     call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
-    held = {
-        path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in under
-    }  # after unshare: only own mounts can be bound
+    # after unshare: only own mounts can be bound
+    held = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in under}
     for top in set(under.values()):
         call("mount", b"tmpfs", os.fsencode(top), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"mode=0755,size=64k")
     before = os.umask(0o022)  # the folders on the way are for others to pass through

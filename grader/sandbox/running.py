@@ -13,8 +13,7 @@ from grader.sandbox.clock import TimeUp
 from grader.sandbox.guard import ForbiddenCall
 from grader.sandbox.notebook import run_notebook
 from grader.sandbox.packages import is_missing
-from grader.sandbox.remarks import Remarks
-from grader.sandbox.stand_ins import skip_checks, stand_in_for
+from grader.sandbox.stand_ins import Remarks, skip_checks, stand_in_for
 from grader.text import clean
 from grader.wire.host import Raised
 

@@ -9,7 +9,6 @@ submission only the folder to read and the descriptors to hand on.
 
 from __future__ import annotations
 
-import array
 import gc
 import json
 import os
@@ -90,12 +89,9 @@ class WarmProcess:
             self._watch()
 
     def _spawn(self) -> bool:
-        message, ancillary, _, _ = self._control.recvmsg(1 << 18, socket.CMSG_SPACE(3 * 4))
+        message, descriptors, _, _ = socket.recv_fds(self._control, 1 << 18, 3)
         if not message:
             return False
-        descriptors = array.array("i")
-        for _, _, data in ancillary:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
         wire, output, life = descriptors
         request = json.loads(message)
         for name, preload in (

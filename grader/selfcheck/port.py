@@ -23,10 +23,10 @@ from grader.errors import Fault, GraderError, StudentError
 from grader.intake.inspect import inspect
 from grader.intake.program import Program
 from grader.run.blame import Strikes, missing, require, their_error
-from grader.sandbox import cuda, data_files
+from grader.sandbox import cuda
 from grader.sandbox.clock import TimeUp, clock
-from grader.sandbox.remarks import Remarks
 from grader.sandbox.running import attempt, run_source
+from grader.sandbox.stand_ins import Remarks, find_by_name
 from grader.text import clean
 from grader.wire.host import Host
 from grader.wire.proxy import answer_lent
@@ -168,7 +168,7 @@ def _prepare_process(assignment: Assignment, file: Path, remarks: Remarks) -> No
     os.chdir(assignment.folder if assignment.data else file.parent)
     sys.argv[:] = [str(file)]
     if assignment.data:
-        data_files.find_by_name(assignment.data, assignment.folder, remarks.say)
+        find_by_name(assignment.data, assignment.folder, remarks.say)
     if cuda.is_mentioned(file, *file.parent.glob("*.py")):
         cuda.use_the_cpu()
 

@@ -11,7 +11,7 @@ from grader.assignment import Assignment
 from grader.checks.declare import Check
 from grader.records import Result, Status, Visibility
 from grader.run.recorded import recorded
-from grader.run.rehearse import rehearse
+from grader.run.session import rehearse
 from grader.run.trace import SeededPort
 
 

@@ -16,7 +16,7 @@ import torch
 
 from grader.errors import Fault, GraderError, StudentError
 from grader.text import clean
-from grader.wire.values import Handle
+from grader.wire.values import Handle, mapped
 
 
 class Port(Protocol):
@@ -109,26 +109,18 @@ class Remote:
 
     def _out(self, value: Any) -> Any:
         """Arguments: a Remote travels as its handle."""
-        if isinstance(value, Remote):
-            if value._port is not self._port:
+
+        def handle(remote: Remote) -> object:
+            if remote._port is not self._port:
                 raise TypeError("an object of one side cannot be handed to the other")
-            if value._target is None or value._path:
-                return value._port.request("get", {"target": value._target, "path": value._path})
-            return value._target
-        if isinstance(value, (tuple, list)):
-            return type(value)(self._out(item) for item in value)
-        if isinstance(value, dict):
-            return {k: self._out(v) for k, v in value.items()}
-        return value
+            if remote._target is None or remote._path:
+                return remote._port.request("get", {"target": remote._target, "path": remote._path})
+            return remote._target
+
+        return mapped(value, handle, Remote)
 
     def _in(self, value: Any) -> Any:
-        if isinstance(value, Handle):
-            return Remote(self._port, value, ())
-        if isinstance(value, (tuple, list)):
-            return type(value)(self._in(item) for item in value)
-        if isinstance(value, dict):
-            return {k: self._in(v) for k, v in value.items()}
-        return value
+        return mapped(value, lambda handle: Remote(self._port, handle, ()), Handle)
 
 
 def lend(side: Remote, function: Callable[..., object], **attributes: object) -> Remote:

@@ -61,6 +61,15 @@ class Handle:
     kind: str
 
 
+def mapped(value: Any, act: Callable[[Any], Any], kind: type = torch.Tensor) -> Any:
+    """`value` with `act` done to each tensor, or each other `kind` of thing, inside."""
+    if isinstance(value, kind):
+        return act(value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(mapped(item, act, kind) for item in value)
+    return {k: mapped(v, act, kind) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def encode(value: object) -> tuple[bytes, list[bytes]]:
     """Return the header of `value` and the tensors' bytes. Raises NotAValueError for a kind that does not cross."""
     table: list[list[object]] = []

@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 
+from grader.wire.values import mapped
+
 
 def strided(value: Any) -> Any:
     """The same values, column by column in memory: no tensor of two dimensions or more is contiguous any more."""
-    if isinstance(value, torch.Tensor):
-        backwards = tuple(range(value.dim()))[::-1]
-        return value.permute(backwards).contiguous().permute(backwards)
-    if isinstance(value, (tuple, list)):
-        return type(value)(strided(item) for item in value)
-    return {k: strided(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    def turned(tensor: torch.Tensor) -> torch.Tensor:
+        backwards = tuple(range(tensor.dim()))[::-1]
+        return tensor.permute(backwards).contiguous().permute(backwards)
+
+    return mapped(value, turned)
 
 
 def surroundings() -> dict[str, Any]:

@@ -29,7 +29,7 @@ import limits as limit_acts
 import matrix
 
 from grader.records import Limits
-from grader.sandbox import limits, probe
+from grader.sandbox import doctor, limits
 from grader.sandbox.libc import prctl
 from grader.sandbox.lock import Policy, detach, lock_down, system_paths
 from grader.sandbox.reach import can_become
@@ -41,7 +41,7 @@ Act = Callable[[dict[str, Any]], str]
 
 
 def _probes(context: dict[str, Any]) -> str:
-    return json.dumps(probe.attempts(context["answers"], context["work"], context["grader"], context["tcp"]))
+    return json.dumps(doctor.attempts(context["answers"], context["work"], context["grader"], context["tcp"]))
 
 
 def _torch(_: dict[str, Any]) -> str:

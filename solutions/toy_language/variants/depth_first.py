@@ -83,7 +83,7 @@ def train(seed, steps):
     opt = torch.optim.AdamW(model.parameters(), lr=5e-3)
     sched = torch.optim.lr_scheduler.OneCycleLR(opt, 1e-2, total_steps=steps + 1)
     for _ in range(steps):
-        data = batch_sampler(64, 22)
+        data = batch_sampler(32, 22)
         x, y = data[:, :-1], data[:, 1:].clone()
         y[y == 0] = -100
         logits, _ = model(x)
