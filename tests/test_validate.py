@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -156,6 +157,11 @@ def a_flaky_check(course: Course) -> None:
     change(course.assignment.public_checks, "student.Layer(0)", "student.Layer(int(torch.rand(()) < 0.5))")
 
 
+def a_flaky_variant(course: Course) -> None:
+    now_and_then = PERFECT.replace("x + x", "x + x if random.random() < 0.5 else 3 * x")
+    write(course.assignment.solution_folder / "variants" / "three.py", f"import random\n{now_and_then}")
+
+
 def a_check_that_is_flaky_for_a_mistake(course: Course) -> None:
     change(course.assignment.mistakes, "max(width, 1)", "max(width, 1) if torch.rand(()) < 0.5 else width")
 
@@ -191,6 +197,7 @@ UNPROVEN: list[tuple[Callable[[Course], None], str, str]] = [
     (a_skeleton_that_earns, "skeleton: assignments/twice/twice.py:", "earns 2 of 2 points in `values`"),
     (no_skeleton, "skeleton: assignments/twice/twice.py:", "No such file"),
     (a_flaky_check, "flaky check: solutions/twice/twice.py:", "`width` takes points with"),
+    (a_flaky_variant, "flaky check: solutions/twice/variants/three.py:", "`values` takes points with"),
     (a_check_that_is_flaky_for_a_mistake, "flaky check: mistake AnyWidth:", "`width` takes points with"),
     (a_check_the_solution_fails, "solution: solutions/twice/twice.py:", "loses points in `values`: twice(x) has"),
     (
@@ -212,7 +219,7 @@ UNPROVEN: list[tuple[Callable[[Course], None], str, str]] = [
 
 
 # Wrong in more than one way: what is wrong with a check shows wherever it is used.
-SEVERAL = {a_wrong_variant, a_skeleton_that_earns, a_flaky_check, a_check_the_solution_fails}
+SEVERAL = {a_wrong_variant, a_flaky_variant, a_skeleton_that_earns, a_flaky_check, a_check_the_solution_fails}
 SEVERAL |= {a_check_that_compares_nothing}
 
 
@@ -330,6 +337,24 @@ def test_checks_that_do_not_run_what_is_changed_are_not_run(proven: Course) -> N
     assert lost["twice, said to fail width"] == ["width", "layer"]  # the layer calls twice
     assert lost["unheard of"] == ["width", "layer"]  # nothing is known of it: all are run
     assert all(mark.points == 1 for mark in [trials["forward"].marks[0]["width"]])  # as the solution has it
+
+
+@pytest.mark.parametrize("draws", [None, torch.rand, random.random], ids=["nothing", "of torch", "of Python"])
+def test_a_check_that_draws_nothing_is_run_with_one_seed(
+    proven: Course, tmp_path: Path, draws: Callable[..., object] | None
+) -> None:
+    class Narrow:
+        def __init__(self, width: int) -> None:
+            if draws:
+                draws(*([1] if draws is torch.rand else []))
+            if width < 1:
+                raise ValueError("width")
+
+    program = Program("narrow", lambda: {"twice": lambda x: 2 * x, "Layer": Narrow}, seeds=range(3))
+    _, trials = perform(proven.assignment, [program], spare=Semaphore(1))
+    marks = trials["narrow"].marks
+    assert marks[0]["width"].points == 1
+    assert ["width" in marks[seed] for seed in range(3)] == [True, bool(draws), bool(draws)]
 
 
 def test_a_mistake_that_inherits_changes_what_it_writes_anew(proven: Course) -> None:

@@ -20,12 +20,13 @@ import pytest
 import torch
 
 from grader.assignment import Assignment
-from grader.checks.declare import Check, Mistake
+from grader.checks.declare import Check
 from grader.checks.evidence import CheckFailed
 from grader.proof.bounds import allow, bound
+from grader.proof.draws import Reference, Student, moved
 from grader.proof.trial import Mark, Program, Trial
 from grader.records import CheckResult, Outcome
-from grader.run.local import LocalPort, ReferencePort, run_trusted
+from grader.run.local import run_trusted
 from grader.run.plugin import Checks, declared
 from grader.run.session import drive_pytest, run_items, total_points
 from grader.run.tensors import fixed_tensors
@@ -56,34 +57,30 @@ def perform(
     Raises UsageError for a broken assignment.
     """
     torch.set_num_threads(1)  # this process forks: no thread may be alive in it
-    reference = _Reference(assignment)
+    reference = Reference(assignment)
     reference.specimens  # noqa: B018 - made here, they are shared with every process
     checks = Checks(assignment, reference, reporting=False, explain=True)
-    stage = _Stage(assignment, checks, programs, spare)
+    stage = _Stage(assignment, checks, reference, programs, spare)
     drive_pytest(assignment, [checks, stage, fixed_tensors(assignment)], hidden=True)
     if stage.error:
         raise stage.error
     return stage.checks, stage.trials
 
 
-class _Reference(ReferencePort):
-    """The solution, with no known mistakes for a diagnosis: what is wrong is known here, and naming it takes time."""
-
-    @property
-    def mistakes(self) -> dict[str, Mistake]:
-        """None."""
-        return {}
-
-
 class _Stage:
     """pytest's run loop, and an eye on what the checks raise."""
 
-    def __init__(self, assignment: Assignment, checks: Checks, programs: Sequence[Program], spare: Spare) -> None:
+    def __init__(
+        self, assignment: Assignment, checks: Checks, reference: Reference, programs: Sequence[Program], spare: Spare
+    ) -> None:
         self.checks: tuple[CheckResult, ...] = ()
         self.trials: dict[str, Trial] = {}
         self.error: BaseException | None = None
         self._assignment = assignment
         self._plugin = checks
+        self._reference = reference
+        self._student = Student({})
+        self._drew: set[str] = set()  # checks that drew random numbers with the program's first seed
         self._waiting = list(programs)[::-1]
         self._spare = spare
         self._seconds = 0.0  # of processor time, which the solution takes
@@ -93,13 +90,15 @@ class _Stage:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """While the solution goes first, note which of its functions run for the check."""
+        """While the solution goes first, note which of its functions run for the check; and whether it draws."""
         if self._solution is not None:
             sys.settrace(partial(_note, self._solution, self._used.setdefault(declared(item).id, set())))
         try:
             return (yield)
         finally:
             sys.settrace(None)
+            if self._student.watched and (self._student.drew or self._reference.drew or moved(self._student.began)):
+                self._drew.add(declared(item).id)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -119,7 +118,7 @@ class _Stage:
             checks = [declared(item) for item in session.items]
             self._plugin.left_out = {check.id for check in checks if check.seconds is not None}
             begun = time.process_time()  # the solution goes first, and warms what follows
-            self._plugin.begin(LocalPort(self._solution or {}, as_student=True))
+            self._plugin.begin(Student(self._solution or {}))
             run_items(session)
             self._solution, self._seconds = None, time.process_time() - begun
             self.checks = self._plugin.results()
@@ -201,11 +200,15 @@ class _Stage:
 
     def _run(self, session: pytest.Session, program: Program, seed: int) -> dict[str, Mark]:
         self._plugin.seed = seed
-        self._plugin.begin(LocalPort(program.make(), as_student=True))
+        self._student = Student(program.make())
+        self._student.watched = self._reference.watched = seed == program.seeds[0] and program.again is None
+        self._plugin.begin(self._student)
         self._raised.clear()
         self._plugin.explain = program.again is None or seed == program.seeds[0]
         checks = {declared(item).id: declared(item) for item in session.items}
         left_out = _left_out([*checks.values()], program, seed)
+        if program.again is None and seed != program.seeds[0]:
+            left_out |= checks.keys() - self._drew  # with every seed as with the first
         using = self._using(program, checks)
         alike = set() if program.brief else checks.keys() - using - left_out  # it is the solution, as far as they go
         self._plugin.left_out = left_out | alike

@@ -46,6 +46,9 @@ class LocalPort:
         self._seed = seed
         self.lent.clear()
 
+    def left(self, seed: int) -> None:
+        """Called when a call is over that began with the random numbers at `seed`, and they are as it left them."""
+
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Do `op` here, on copies of the tensors and apart from the check's own random numbers."""
         self._seed += not is_trying()  # how a mapping was found moves no random number of the check's
@@ -53,7 +56,11 @@ class LocalPort:
         python = random.getstate()
         try:
             with torch.random.fork_rng(devices=[]):
-                return self._host.answer(op, {**_copied(fields), "seed": self._seed, "drop": drop})
+                seed = self._seed
+                try:
+                    return self._host.answer(op, {**_copied(fields), "seed": seed, "drop": drop})
+                finally:
+                    self.left(seed)
         except (GraderError, StudentError):  # of what the check lent
             raise
         except Exception as error:
