@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain, combinations, count, permutations
 from typing import NamedTuple
 
@@ -27,8 +28,37 @@ def plans(
     """Every way found to fill the student's parameters from the reference's, likeliest first.
 
     `numbers` are the ints among the constructor's arguments, one of which may be the number of heads; `known` are the
-    traits of a plan that was right before.
+    traits of a plan that was right before. For the same layers it is searched once, as far as it is asked for.
     """
+    return iter(_searched(tuple(found), tuple(wanted), tuple(numbers), frozenset(known)))
+
+
+class _Found:
+    """What a search has found so far, for everybody who asks; it goes on where somebody asks for more."""
+
+    def __init__(self, search: Iterator[Plan]) -> None:
+        self._search = search
+        self._plans: list[Plan] = []
+
+    def __iter__(self) -> Iterator[Plan]:
+        for at in count():
+            if at == len(self._plans):
+                if (plan := next(self._search, None)) is None:
+                    return
+                self._plans.append(plan)
+            yield self._plans[at]
+
+
+@lru_cache(256)  # a class is made by several checks, and a variant of ours under many seeds
+def _searched(
+    found: tuple[Parameter, ...], wanted: tuple[Parameter, ...], numbers: tuple[int, ...], known: frozenset[object]
+) -> _Found:
+    return _Found(_search(found, wanted, numbers, known))
+
+
+def _search(
+    found: Sequence[Parameter], wanted: Sequence[Parameter], numbers: Sequence[int], known: Collection[object]
+) -> Iterator[Plan]:
     own = [parameter for parameter in found if parameter.name == parameter.own]
     order, work = count(), count()
     waiting: list[tuple[float, int, Plan | _Grain | Iterator[_Step]]]
