@@ -122,6 +122,7 @@ def _assignments(
     choices.sort(key=lambda links: links[min(1, len(links) - 1)].strange - links[0].strange)  # the open ones first
     at_least = [sum(links[0].strange for links in choices[i:]) for i in range(len(choices) + 1)]
     bit = {place: 1 << i for i, place in enumerate(theirs)}
+    takes = [[(link, sum(bit[source] for source in link.sources)) for link in links] for links in choices]
     taken_by_some = {name for links in choices for link in links for source in link.sources for name in source.names}
     wanting = [place for place in theirs if not taken_by_some.isdisjoint(place.names)]
     strange += _LEFT_OUT * (len(theirs) - len(wanting))  # of every plan: said at once, or all else seemed better first
@@ -141,11 +142,10 @@ def _assignments(
             estimate += _LEFT_OUT * sum(given.isdisjoint(place.names) for place in wanting)
             heapq.heappush(waiting, (estimate, next(order), strange, used, links, True))
             continue
-        for link in choices[len(links)]:
+        for link, taken in takes[len(links)]:
             estimate = strange + link.strange + at_least[len(links) + 1]
             if estimate > best + _SPAN or next(work) > _MOST_WORK:
                 break
-            taken = sum(bit[source] for source in link.sources)
             if not taken & used:
                 start = (*links, link)
                 heapq.heappush(waiting, (estimate, next(order), strange + link.strange, used | taken, start, False))
