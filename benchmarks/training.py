@@ -19,8 +19,9 @@ from typing import Any
 import grader.checks
 from grader.assignment import Assignment, assignment_names, load_assignment
 from grader.checks.training import tiers
-from grader.run.local import LocalPort, ReferencePort, run_trusted
+from grader.run.local import LocalPort, run_trusted
 from grader.run.plugin import Checks, declared
+from grader.run.reference import ReferencePort
 from grader.run.session import drive_pytest
 from grader.run.tensors import fixed_tensors
 

@@ -9,8 +9,8 @@ import pytest
 
 from grader.assignment import Assignment, assignment_names, load_assignment
 from grader.records import Visibility
-from grader.run.local import ReferencePort
 from grader.run.plugin import Checks, declared
+from grader.run.reference import ReferencePort
 from grader.run.session import drive_pytest, total_points
 from grader.run.tensors import fixed_tensors
 

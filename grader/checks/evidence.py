@@ -56,9 +56,11 @@ _trying: ContextVar[bool] = ContextVar("trying", default=False)
 
 
 @contextmanager
-def trying() -> Iterator[None]:
-    """Calls made inside look for a way to give a module its weights: they are no part of what a check asks."""
-    token = _trying.set(True)
+def trying(really: bool = True) -> Iterator[None]:
+    """Calls made inside look for a way to give a module its weights: they are no part of what a check asks. Or, when
+    they do not `really`, they are what it asked before.
+    """
+    token = _trying.set(really)
     try:
         with gathering():
             yield

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import torch
 
 from grader.checks.declare import Mistake
-from grader.run.local import LocalPort, ReferencePort
+from grader.run.local import LocalPort
+from grader.run.reference import ReferencePort
 
 
 class Watched(LocalPort):

@@ -122,6 +122,7 @@ class _Stage:
             run_items(session)
             self._solution, self._seconds = None, time.process_time() - begun
             self.checks = self._plugin.results()
+            self._remember(session)
             gc.collect()
             gc.freeze()  # what is here now stays shared with every process
             while self._waiting or running:
@@ -144,6 +145,13 @@ class _Stage:
         for pid in started:  # nobody waited until their memory was taken down
             os.waitpid(pid, 0)
         return True
+
+    def _remember(self, session: pytest.Session) -> None:
+        """Have the reference answer once what is asked again with each seed that many short programs have."""
+        short = [program.seeds for program in self._waiting if program.again is not None]
+        for self._plugin.seed in max(short, key=len, default=range(1))[1:]:
+            self._plugin.begin(Student(run_trusted(self._assignment, self._assignment.solution)))
+            run_items(session)
 
     def _start(self, session: pytest.Session, program: Program) -> tuple[int, Connection]:
         reader, writer = Pipe(duplex=False)
@@ -202,6 +210,7 @@ class _Stage:
         self._plugin.seed = seed
         self._student = Student(program.make())
         self._student.watched = self._reference.watched = seed == program.seeds[0] and program.again is None
+        self._reference.remembers = not self._reference.watched  # from memory nothing is drawn
         self._plugin.begin(self._student)
         self._raised.clear()
         self._plugin.explain = program.again is None or seed == program.seeds[0]

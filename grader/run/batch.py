@@ -22,9 +22,10 @@ from grader.report.feedback import NAME as FEEDBACK
 from grader.report.feedback import feedback
 from grader.report.render import render_class, render_student
 from grader.report.shown import Heading
-from grader.run.local import LocalPort, ReferencePort, run_trusted
+from grader.run.local import LocalPort, run_trusted
 from grader.run.loop import ForkingLoop, Work
 from grader.run.plugin import Checks
+from grader.run.reference import ReferencePort
 from grader.run.session import drive_pytest
 from grader.run.store import Store
 from grader.run.tensors import fixed_tensors

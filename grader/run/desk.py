@@ -12,9 +12,10 @@ from grader.assignment import Assignment
 from grader.errors import UsageError
 from grader.intake.collect import Entry, read
 from grader.run.counting import check_imports
-from grader.run.local import LocalPort, ReferencePort, run_trusted
+from grader.run.local import LocalPort, run_trusted
 from grader.run.marker import staged, watching
 from grader.run.plugin import Checks
+from grader.run.reference import ReferencePort
 from grader.run.student import StudentPort
 from grader.run.tensors import fixed_tensors
 from grader.sandbox.launch import Warm

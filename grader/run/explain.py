@@ -17,12 +17,12 @@ from grader.checks.detect import detect
 from grader.checks.evidence import CheckFailed, gathering
 from grader.errors import Fault, StudentError
 from grader.records import Diagnosis
-from grader.run.local import LocalPort, ReferencePort, overlay
+from grader.run.local import LocalPort, overlay
 from grader.run.own import OwnParts
+from grader.run.reference import ReferencePort
 from grader.run.trace import (
     DiffersError,
     Exchange,
-    PlayedBackPort,
     ReplayPort,
     SeededPort,
     finite,
@@ -46,7 +46,6 @@ class Failure:
     error: Exception
     run: Callable[[SeededPort, SeededPort], None]
     answers: Sequence[Exchange]  # the student's
-    asked: Sequence[Exchange]  # of the reference
     public: bool
     doubted: bool = False  # its module was filled in the likeliest way: numbers of it may be off for that alone
     followed: tuple[str, ...] = ()  # names of the student's earlier parts through which alone it failed
@@ -194,7 +193,7 @@ class Explainer:
         replay = ReplayPort(port, failure.told)
         try:
             with gathering():
-                failure.run(replay, PlayedBackPort(self.reference, failure.asked))
+                failure.run(replay, self.reference)
         except DiffersError:
             return False
         except Exception:
@@ -205,7 +204,7 @@ class Explainer:
         """Whether the mistake fails the check at all."""
         try:
             with gathering():
-                failure.run(ReplayPort(self._port(ids), None), PlayedBackPort(self.reference, failure.asked))
+                failure.run(ReplayPort(self._port(ids), None), self.reference)
         except (DiffersError, Exception):
             return True
         return False

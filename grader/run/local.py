@@ -1,4 +1,4 @@
-"""Trusted code behind the same port as the student's: the reference solution, and known mistakes laid over it."""
+"""Trusted code behind the same port as the student's: our own programs, and known mistakes laid over the solution."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -29,17 +29,22 @@ class LocalPort:
 
     def __init__(self, namespace: Mapping[str, object], *, as_student: bool = False) -> None:
         self._namespace = namespace
-        self._host = Host(namespace, partial(answer_lent, self))
         self._as_student = as_student
         self._seed = 0
         self.epoch = 0
-        self.released: list[int] = []
+        self.start_anew()
         self.lent: list[Callable[[Any], object]] = []
 
     @property
     def names(self) -> Collection[str]:
         """What the file defines."""
         return self._namespace.keys()
+
+    def start_anew(self) -> None:
+        """Forget all objects, and number the next ones from one."""
+        self._host = Host(self._namespace, partial(answer_lent, self))
+        self.released: list[int] = []
+        self.epoch += 1
 
     def reseed(self, seed: int) -> None:
         """Start the random numbers of the next calls at `seed`. A check begins, and what was lent is given back."""
@@ -167,40 +172,3 @@ def known_mistakes(assignment: Assignment) -> list[str]:
     _run(assignment.solution, solution, assignment)
     names = _run(assignment.mistakes, ModuleType("mistakes"), assignment, over=solution)
     return [name for name, value in names.items() if isinstance(getattr(value, MISTAKE, None), Mistake)]
-
-
-class ReferencePort(LocalPort):
-    """The solution, and its known mistakes: what a wrong module may compute."""
-
-    def __init__(self, assignment: Assignment) -> None:
-        super().__init__(run_trusted(assignment, assignment.solution))
-        self._assignment = assignment
-
-    @cached_property
-    def mistakes(self) -> dict[str, Mistake]:
-        """By id, in order of declaration."""
-        return {record.id: record for record, _ in self._overlays}
-
-    def hides(self, name: str, earlier: str) -> bool:
-        """Whether the mistake, laid over another, leaves nothing of it: it replaces the same and does not use it."""
-        over, under = self.mistakes[name], self.mistakes[earlier]
-        return over.replaces == under.replaces and name not in self._building
-
-    @cached_property
-    def _building(self) -> frozenset[str]:
-        """The mistakes that use what they replace: a class inherits from it, a function calls it."""
-        return frozenset(
-            record.id
-            for record, names in self._overlays
-            for made in [names[record.replaces]]
-            if isinstance(made, type) or record.replaces in getattr(getattr(made, "__code__", None), "co_names", ())
-        )
-
-    @cached_property
-    def specimens(self) -> tuple[tuple[str, LocalPort], ...]:
-        """Each known mistake laid over the solution, as a student, by id."""
-        return tuple((record.id, LocalPort(names, as_student=True)) for record, names in self._overlays)
-
-    @cached_property
-    def _overlays(self) -> list[tuple[Mistake, dict[str, object]]]:
-        return list(overlays(self._assignment))

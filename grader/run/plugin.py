@@ -22,7 +22,8 @@ from grader.checks.evidence import Evidence, gathering
 from grader.errors import GraderError
 from grader.records import CheckResult, Curve, Outcome, Visibility
 from grader.run.explain import Explainer, Failure
-from grader.run.local import LocalPort, ReferencePort
+from grader.run.local import LocalPort
+from grader.run.reference import ReferencePort
 from grader.run.score import Case, case_of, fold
 from grader.run.trace import SeededPort, TracedPort, numbers_in, subjects_of
 from grader.text import clean
@@ -46,8 +47,8 @@ class Checks:
         explain: bool = False,
     ) -> None:
         self.assignment = assignment
-        self.reference = TracedPort(reference, trials=True)
-        self.student = TracedPort(reference, trials=False)
+        self.reference = reference
+        self.student = TracedPort(reference)
         self.explain = explain  # whether failures are to be explained, for which the known mistakes are needed
         self.seed = seed
         self._recorded = not isinstance(reference, LocalPort)  # made of checks that hold for the reference
@@ -123,7 +124,7 @@ class Checks:
 
     def begin(self, student: SeededPort) -> None:
         """Mark another submission from here on."""
-        self.student = TracedPort(student, trials=False)
+        self.student = TracedPort(student)
         self._cases, self._failures, self._subjects = {}, {}, {}
 
     def results(self) -> tuple[CheckResult, ...]:
@@ -176,7 +177,7 @@ class Checks:
     def _failed(
         self, item: pytest.Function, again: Again | None, error: BaseException, evidence: Evidence, seconds: float
     ) -> None:
-        check, answers, asked = declared(item), self.student.exchanges, self.reference.exchanges
+        check, answers = declared(item), self.student.exchanges
         if isinstance(error, pytest.skip.Exception) and not check.points:
             self._record(item, Case(Outcome.SKIPPED, f"not run: {clean(error.msg, 300)}"))
             return
@@ -189,7 +190,7 @@ class Checks:
         if again and small and case.outcome is Outcome.FAILED and isinstance(error, Exception):
             place = check.id, len(self._cases[check.id]) - 1
             public = self.visibility(item) == "public"
-            self._failures[place] = Failure(check, error, again, answers, asked, public, bool(doubts))
+            self._failures[place] = Failure(check, error, again, answers, public, bool(doubts))
 
     def _unmet(self, item: pytest.Function) -> str | None:
         titles = {declared(i).id: declared(i).title for i in self._items}
@@ -242,13 +243,13 @@ class Checks:
         if self._recorded or again is None:
             return self._recorded or "student" in item.fixturenames  # a fixture stumbled, not so for the solution
         try:
-            again(self.reference.port, self.reference.port)
+            again(self.reference, self.reference)
         except Exception:
             return False
         return True
 
     def _explain_failures(self) -> None:
-        reference = self.reference.port
+        reference = self.reference
         if not self.explain or not isinstance(reference, ReferencePort):
             return
         passed = {

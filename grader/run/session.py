@@ -16,8 +16,8 @@ from grader.checks.declare import Check
 from grader.errors import GraderError, UsageError
 from grader.records import CheckResult, Visibility
 from grader.run.counting import check_imports
-from grader.run.local import ReferencePort
 from grader.run.plugin import Checks, declared
+from grader.run.reference import ReferencePort
 from grader.run.tensors import fixed_tensors
 from grader.run.trace import SeededPort
 

@@ -12,7 +12,7 @@ import torch
 from grader.checks.evidence import is_trying
 from grader.errors import StudentError
 from grader.wire.proxy import Port
-from grader.wire.values import Handle
+from grader.wire.values import Handle, identical
 
 # Two right float32 computations differ by far less, two different mistakes by far more.
 _NEAR = 3e-5
@@ -43,6 +43,10 @@ class Exchange:
     def told(self) -> bool:
         """Whether the answer is part of what the check looks at."""
         return self.op not in _SILENT
+
+    def fits(self, op: str, fields: dict[str, Any]) -> bool:
+        """Whether this is the answer to that question."""
+        return op == self.op and identical(self.fields, fields)
 
 
 class Wrapped:
@@ -86,9 +90,8 @@ class TracedPort(Wrapped):
     What is tried on a student's module to find a mapping is left out: it depends on how the module looks inside.
     """
 
-    def __init__(self, port: SeededPort, *, trials: bool) -> None:
+    def __init__(self, port: SeededPort) -> None:
         super().__init__(port)
-        self._trials = trials
         self.exchanges: list[Exchange] = []
         self.accounts: dict[str, str] = {}  # by class: how its layers were filled, where that is not plain
         self.doubted: dict[str, str] = {}  # by class: why it is not sure how its layers are to be filled
@@ -100,7 +103,7 @@ class TracedPort(Wrapped):
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Ask, and keep the answer."""
-        kept = self._trials or not is_trying()
+        kept = not is_trying()
         try:
             answer = super().request(op, fields)
         except StudentError as error:
@@ -147,24 +150,6 @@ class ReplayPort(Wrapped):
     def finished(self) -> bool:
         """Whether every answer has been given."""
         return not self._left
-
-
-class PlayedBackPort(Wrapped):
-    """Gives the answers it gave before, in their order, without asking again."""
-
-    def __init__(self, port: SeededPort, exchanges: Sequence[Exchange]) -> None:
-        super().__init__(port)
-        self._left = list(exchanges)[::-1]
-
-    def reseed(self, seed: int) -> None:
-        """Nothing is drawn."""
-
-    def request(self, op: str, fields: dict[str, object]) -> object:
-        """The next answer. Raises DiffersError when a question comes that was not asked before."""
-        del fields  # the questions come in the order in which they were asked
-        if not self._left or self._left[-1].op != op:
-            raise DiffersError
-        return self._left.pop().answer
 
 
 def alike(one: Any, other: Any) -> bool:

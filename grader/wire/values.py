@@ -70,6 +70,21 @@ def mapped(value: Any, act: Callable[[Any], Any], kind: type = torch.Tensor) -> 
     return {k: mapped(v, act, kind) for k, v in value.items()} if isinstance(value, dict) else value
 
 
+def identical(one: Any, other: Any) -> bool:
+    """Whether two values are the same, tensors number by number."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(map(identical, one, other))
+    if isinstance(one, SimpleNamespace):
+        one, other = vars(one), vars(other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(identical(value, other[key]) for key, value in one.items())
+    return bool(one == other)
+
+
 def encode(value: object) -> tuple[bytes, list[bytes]]:
     """Return the header of `value` and the tensors' bytes. Raises NotAValueError for a kind that does not cross."""
     table: list[list[object]] = []
