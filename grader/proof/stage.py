@@ -34,7 +34,7 @@ from grader.sandbox.libc import prctl
 from grader.text import clean
 
 _SECONDS, _TIMES = 5.0, 20.0  # processor time for one seed: so much, and so often what the solution takes
-_BRIEFLY, _AT_LEAST = 4.0, 1.5  # for a mutant in a check, in times of what the solution took and seconds
+_BRIEFLY, _AT_LEAST = 4.0, 0.75  # for a mutant in a check, in times of what the solution took and seconds
 _CALLS = 3  # of the length that a check which trains allows
 
 
