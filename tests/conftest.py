@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from grader.sandbox.launch import Warm
 from tests.course import Course, make_course
 
 ROOT = Path(__file__).parents[1]
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background job starts is deaf to Ctrl-C otherwise
 
 
 @pytest.fixture

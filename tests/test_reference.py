@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ def twice(x):
 def noise(x):
     calls.append("noise")
     return x + torch.rand(()) + random.random()
+
+def wide(config):
+    calls.append("wide")
+    return config.width
 
 def broken():
     calls.append("broken")
@@ -109,11 +114,8 @@ def test_another_question_is_answered_as_if_nothing_had_been_remembered(
     calls(port)
     found = ask(port)
     assert sorted(calls(port)) == sorted([*ALL, *(["twice"] if ask is another_question else [])])
-    port.remembers = False
-    expected = ask(port)
+    expected = ask(ReferencePort(port._assignment))
     assert all(map(torch.equal, found, expected))
-    calls(port)
-    port.remembers = True
     everything(port, 7)
     assert calls(port) == []  # and what was remembered still is
 
@@ -137,6 +139,16 @@ def test_a_check_may_change_what_it_asked_with_and_what_it_was_answered(port: Re
         answer.zero_()
         x.zero_()
     assert calls(port) == ["twice"]
+
+
+def test_a_check_may_change_its_settings_between_two_questions(port: ReferencePort) -> None:
+    for widths in ((2, 3), (2, 3), (3, 2)):
+        port.reseed(7)
+        config = SimpleNamespace(width=0)
+        for width in widths:
+            config.width = width
+            assert root(port).wide(config) == width
+    assert calls(port) == ["wide"] * 4
 
 
 def test_a_check_that_goes_further_is_remembered_further(port: ReferencePort) -> None:

@@ -24,6 +24,7 @@ from grader.proof.prove import Proof, _changes, prove
 from grader.proof.stage import perform
 from grader.proof.trial import Program
 from grader.proof.verdict import Cell
+from grader.records import Outcome
 from grader.run.local import overlays, run_trusted
 from tests.browser import Browser, find_chromium
 from tests.course import PERFECT, Course, make_course
@@ -284,6 +285,10 @@ def noisy(x: Any) -> Any:
     return 2 * x
 
 
+def solution(course: Course) -> Program:
+    return Program("solution", lambda: run_trusted(course.assignment, course.assignment.solution))
+
+
 def test_what_a_program_does_stays_its_own(
     proven: Course, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +301,7 @@ def test_what_a_program_does_stays_its_own(
 
     checks, trials = perform(
         proven.assignment,
+        solution(proven),
         [
             program("stubborn", stubborn),
             program("patient", patient, brief=True),
@@ -330,7 +336,7 @@ def test_checks_that_do_not_run_what_is_changed_are_not_run(proven: Course) -> N
         program("twice, said to fail width", "twice", again=("width",)),
         program("unheard of", "Layer.extra_repr"),
     ]
-    _, trials = perform(proven.assignment, programs, spare=Semaphore(1))
+    _, trials = perform(proven.assignment, solution(proven), programs, spare=Semaphore(1))
     lost = {name: [check for check, mark in trial.marks[0].items() if mark.lost] for name, trial in trials.items()}
     assert lost["layer"] == ["width", "layer"]
     assert lost["forward"] == ["layer"]
@@ -339,22 +345,69 @@ def test_checks_that_do_not_run_what_is_changed_are_not_run(proven: Course) -> N
     assert all(mark.points == 1 for mark in [trials["forward"].marks[0]["width"]])  # as the solution has it
 
 
-@pytest.mark.parametrize("draws", [None, torch.rand, random.random], ids=["nothing", "of torch", "of Python"])
-def test_a_check_that_draws_nothing_is_run_with_one_seed(
-    proven: Course, tmp_path: Path, draws: Callable[..., object] | None
-) -> None:
-    class Narrow:
-        def __init__(self, width: int) -> None:
-            if draws:
-                draws(*([1] if draws is torch.rand else []))
-            if width < 1:
-                raise ValueError("width")
+def draws_nothing() -> None:
+    return None
 
-    program = Program("narrow", lambda: {"twice": lambda x: 2 * x, "Layer": Narrow}, seeds=range(3))
-    _, trials = perform(proven.assignment, [program], spare=Semaphore(1))
-    marks = trials["narrow"].marks
-    assert marks[0]["width"].points == 1
-    assert ["width" in marks[seed] for seed in range(3)] == [True, bool(draws), bool(draws)]
+
+def draws_with_a_seed_of_its_own() -> None:
+    torch.manual_seed(5)
+    torch.rand(1)
+
+
+def draws_of_torch() -> None:
+    torch.rand(1)
+
+
+def draws_of_python() -> None:
+    random.random()
+
+
+def draws_before_it_sets_the_seed() -> None:
+    torch.rand(1)
+    torch.manual_seed(5)
+
+
+def draws_of_both() -> None:
+    torch.manual_seed(5)
+    random.random()
+
+
+@pytest.mark.parametrize(
+    ("draws", "moves"),
+    [
+        (draws_nothing, False),
+        (draws_with_a_seed_of_its_own, False),
+        (draws_of_torch, True),
+        (draws_of_python, True),
+        (draws_before_it_sets_the_seed, True),
+        (draws_of_both, True),
+    ],
+)
+def test_a_check_that_draws_nothing_is_run_with_one_seed(
+    proven: Course, draws: Callable[[], None], moves: bool
+) -> None:
+    def twice(x: Any) -> Any:
+        draws()
+        return 2 * x
+
+    program = Program("all", lambda: {"twice": twice}, seeds=range(3))
+    alone = Program("values alone", lambda: {"twice": twice}, seeds=range(3), again=("values",))
+    both = Program("both", lambda: {"twice": twice}, seeds=range(3), again=("values", "sizes"))
+    _, trials = perform(proven.assignment, solution(proven), [program, alone, both], spare=Semaphore(1))
+    run = {
+        name: [{"values", "sizes"} & marks.keys() for marks in trial.marks.values()] for name, trial in trials.items()
+    }
+    assert run["all"][1:] == [{"values", "sizes"} if moves else {"sizes"}] * 2  # of sizes the check itself draws
+    assert run["values alone"][1:] == [{"values"} if moves else set()] * 2
+    assert run["both"][1:] == [{"values", "sizes"}] * 2  # as one may leave something to another
+
+
+def test_a_check_whose_need_is_not_met_is_run_with_no_other_seed(proven: Course) -> None:
+    program = Program("cubed", lambda: {"twice": lambda x: x**3}, seeds=range(2), again=("values", "sizes"))
+    _, trials = perform(proven.assignment, solution(proven), [program], spare=Semaphore(1))
+    first, second = trials["cubed"].marks.values()
+    assert [first[name].status for name in ("values", "sizes")] == [Outcome.FAILED, Outcome.SKIPPED]
+    assert second == {}
 
 
 def test_a_mistake_that_inherits_changes_what_it_writes_anew(proven: Course) -> None:

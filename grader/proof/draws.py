@@ -18,15 +18,32 @@ class Watched(LocalPort):
     watched = False
     drew = False
     began = 0  # the seed of the check's own random numbers, for the student's side
+    _own_seed = False  # whether the call that goes on has set torch's seed before torch drew a number
 
     def reseed(self, seed: int) -> None:
         """A check begins."""
         super().reseed(seed)
         self.began, self.drew = seed, False
 
+    def request(self, op: str, fields: dict[str, object]) -> object:
+        """Do `op`. Code that sets torch's seed itself, before it draws, draws the same whatever the check's seed is."""
+        seeded = torch.manual_seed
+
+        def noted(seed: int) -> torch.Generator:
+            self._own_seed = self._own_seed or not _torch_moved(self._seed)
+            return seeded(seed)
+
+        torch.manual_seed = noted
+        try:
+            return super().request(op, fields)
+        finally:
+            torch.manual_seed = seeded
+
     def left(self, seed: int) -> None:
         """A call is over, and the random numbers are as it left them."""
-        self.drew = self.drew or (self.watched and moved(seed))
+        if self.watched and not self.drew:
+            self.drew = _python_moved(seed) or (not self._own_seed and _torch_moved(seed))
+        self._own_seed = False
 
 
 class Student(Watched):
@@ -47,5 +64,12 @@ class Reference(Watched, ReferencePort):
 
 def moved(seed: int) -> bool:
     """Whether torch or Python have drawn a number since they were started at `seed`."""
-    torch_state = torch.Generator().manual_seed(seed).get_state()
-    return not torch_state.equal(torch.get_rng_state()) or random.Random(seed).getstate() != random.getstate()
+    return _torch_moved(seed) or _python_moved(seed)
+
+
+def _torch_moved(seed: int) -> bool:
+    return not torch.Generator().manual_seed(seed).get_state().equal(torch.get_rng_state())
+
+
+def _python_moved(seed: int) -> bool:
+    return random.Random(seed).getstate() != random.getstate()

@@ -33,7 +33,7 @@ _OF_EVERY_CLASS = {
     "__static_attributes__",
 }
 _OF_EVERY_CLASS |= {MISTAKE}
-_TRAININGS = 3  # seeds with which the solution is trained
+_TRAININGS = 2  # seeds with which the solution is trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, spare: Spar
     explained = explanations(assignment.solution_folder / "equivalent.yaml") if with_mutants else []
     programs = _programs(assignment, known, seeds, few=few)
     programs += [_changed(assignment, mutant, explained=_why(mutant, explained) is not None) for mutant in made]
-    checks, trials = perform(assignment, programs, spare=spare)
+    checks, trials = perform(assignment, _solution(assignment, seeds), programs, spare=spare)
     _refuse_unknown(assignment, known, checks)
 
     rows = tuple(row(mistake, checks, trials[f"mistake {mistake.id}"]) for mistake in known)
@@ -126,14 +126,16 @@ def _place(assignment: Assignment, path: Path) -> str:
     return str(path.relative_to(assignment.root))
 
 
+def _solution(assignment: Assignment, seeds: int) -> Program:
+    make = partial(run_trusted, assignment, assignment.solution)
+    return Program("solution", make, seeds=range(seeds), trainings=_TRAININGS)
+
+
 def _programs(assignment: Assignment, mistakes: list[Mistake], seeds: int, *, few: bool) -> list[Program]:
     """The longest first. With `few` variants are not trained."""
     trains = () if few else None
     some, fewer = range(min(seeds, _VARIANT_SEEDS)), range(min(seeds, _MISTAKE_SEEDS))
     return [
-        Program(
-            "solution", partial(run_trusted, assignment, assignment.solution), seeds=range(seeds), trainings=_TRAININGS
-        ),
         *(
             Program(f"variant {path.name}", partial(run_trusted, assignment, path), seeds=some, trains=trains)
             for path in assignment.variants

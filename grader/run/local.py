@@ -20,6 +20,7 @@ from grader.errors import Fault, GraderError, StudentError, UsageError
 from grader.text import clean
 from grader.wire.host import Host, Raised
 from grader.wire.proxy import answer_lent
+from grader.wire.values import mapped
 
 
 class LocalPort:
@@ -63,7 +64,7 @@ class LocalPort:
             with torch.random.fork_rng(devices=[]):
                 seed = self._seed
                 try:
-                    return self._host.answer(op, {**_copied(fields), "seed": seed, "drop": drop})
+                    return self._host.answer(op, {**mapped(fields, torch.Tensor.clone), "seed": seed, "drop": drop})
                 finally:
                     self.left(seed)
         except (GraderError, StudentError):  # of what the check lent
@@ -83,14 +84,6 @@ class LocalPort:
             ) from None
         finally:
             random.setstate(python)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.clone()
-    if isinstance(value, (tuple, list)):
-        return type(value)(_copied(item) for item in value)
-    return {k: _copied(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 @contextmanager

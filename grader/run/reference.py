@@ -26,7 +26,7 @@ class ReferencePort(LocalPort):
     def __init__(self, assignment: Assignment) -> None:
         super().__init__(run_trusted(assignment, assignment.solution))
         self._assignment = assignment
-        self.remembers = True
+        self.learns = True
         self._memory: dict[int, list[Exchange]] = {}  # what a check asked first, by its seed
         self._known: list[Exchange] = []
         self._played: int | None = None  # questions of this check answered from memory; None: it asks in earnest
@@ -37,10 +37,10 @@ class ReferencePort(LocalPort):
         super().reseed(seed)
         self.start_anew()
         known = self._memory.get(seed)
-        if known is None and self.remembers and len(self._memory) < _MOST_CHECKS:
+        if known is None and self.learns and len(self._memory) < _MOST_CHECKS:
             known = self._memory[seed] = []
-        self._known = known if known is not None and self.remembers else []
-        self._played, self._keeps = 0, known is self._known
+        self._known = known if known is not None else []
+        self._played, self._keeps = 0, self.learns and known is not None
 
     def request(self, op: str, fields: dict[str, object]) -> object:
         """Do `op`, or answer as before."""

@@ -67,6 +67,8 @@ def mapped(value: Any, act: Callable[[Any], Any], kind: type = torch.Tensor) -> 
         return act(value)
     if isinstance(value, (tuple, list)):
         return type(value)(mapped(item, act, kind) for item in value)
+    if isinstance(value, SimpleNamespace):
+        return SimpleNamespace(**mapped(vars(value), act, kind))
     return {k: mapped(v, act, kind) for k, v in value.items()} if isinstance(value, dict) else value
 
 

@@ -5,7 +5,7 @@ from torch import nn
 
 
 def get_config():
-    return {"learning_rate": 0.015, "steps": 400, "rows": 48, "width": 64}
+    return {"learning_rate": 0.02, "steps": 280, "rows": 40, "width": 64}
 
 
 class Slots(nn.Module):

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 
 
 def get_config():
-    return dict(learning_rate=0.01, steps=360, batch_size=50, hidden=48, embedding=24)
+    return dict(learning_rate=0.015, steps=180, batch_size=32, hidden=40, embedding=24)
 
 
 class Seq2Seq(nn.Module):

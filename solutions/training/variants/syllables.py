@@ -7,7 +7,7 @@ from torch import nn
 
 
 def get_config():
-    return {"steps": 500, "learning_rate": 0.008, "merges": 40, "units": 56}
+    return {"steps": 450, "learning_rate": 0.01, "merges": 40, "units": 48}
 
 
 def merge(tokens, pair):
@@ -61,8 +61,7 @@ class Net(nn.Module):
         self.mix = nn.Bilinear(units, units, 1)
         self.final = nn.Linear(2 * units, len(signs) + 1)
 
-    def states(self, sources):
-        lists = [self.codes(text) for text in sources]
+    def states(self, lists):
         n = torch.tensor(list(map(len, lists)))
         ids = torch.zeros(len(lists), int(n.max()), dtype=torch.int64)
         for row, some in zip(ids, lists):
@@ -82,7 +81,7 @@ class Net(nn.Module):
 
     @torch.no_grad()
     def answer(self, text):
-        hidden, n, last = self.states([text])
+        hidden, n, last = self.states([self.codes(text)])
         state, newest, said = (last, torch.zeros_like(last)), torch.tensor([0]), ""
         while len(said) < self.limit:
             logits, state = self.one(newest, state, hidden, n)
@@ -98,6 +97,7 @@ def train(train_pairs, config, seed):
     sources, targets = [s for s, _ in train_pairs], [t for _, t in train_pairs]
     signs = sorted(set("".join(targets)))
     net = Net(Codes(sources, config["merges"]), signs, max(map(len, targets)), config["units"])
+    coded = list(map(net.codes, sources))
     optimizer = torch.optim.NAdam(net.parameters(), lr=config["learning_rate"])
     for step in range(config["steps"]):
         optimizer.param_groups[0]["lr"] = config["learning_rate"] * (1 - step / config["steps"])
@@ -106,7 +106,7 @@ def train(train_pairs, config, seed):
         goal = torch.full((len(rows), length), -100)
         for place, r in enumerate(rows):
             goal[place, : len(targets[r]) + 1] = torch.tensor([*(signs.index(c) + 1 for c in targets[r]), 0])
-        hidden, n, last = net.states([sources[r] for r in rows])
+        hidden, n, last = net.states([coded[r] for r in rows])
         state, newest, logits = (last, torch.zeros_like(last)), torch.zeros(len(rows), dtype=torch.int64), []
         for t in range(length):
             scores, state = net.one(newest, state, hidden, n)
