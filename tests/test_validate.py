@@ -326,6 +326,39 @@ def test_what_a_program_does_stays_its_own(
     assert list(trials["three, briefly"].marks[0]) in (["values"], ["gradient"])  # the quicker one
 
 
+def test_brief_programs_share_a_process_and_one_that_ends_it_costs_the_others_nothing(proven: Course) -> None:
+    names = run_trusted(proven.assignment, proven.assignment.solution)
+    ran = proven.folder / "ran"
+
+    def program(name: str, *changes: str, **other: object) -> Program:
+        def make() -> dict[str, object]:
+            with ran.open("a") as file:
+                file.write(f"{os.getpid()} {name}\n")
+            return {**names, **other}
+
+        return Program(name, make, brief=True, changes=changes)
+
+    def right(number: int) -> Program:
+        return program(f"right {number}", *(["Layer"] if number % 2 else ["twice"]))  # another file's checks first
+
+    each: list[Program] = []
+    for number in range(0, 24, 4):
+        each += [right(number), program(f"spoils {number}", "twice", twice=lambda x: x.data.mul_(2)), right(number + 1)]
+        each += [program(f"no layer {number}", "Layer", Layer=noisy), right(number + 2)]
+        each += [program(f"patient {number}", "twice", twice=patient)] if number == 8 else []
+        each += [program(f"leaves {number}", "twice", twice=leave), right(number + 3)]
+    _, trials = perform(proven.assignment, solution(proven), each, spare=Semaphore(1))
+    assert {name for name, trial in trials.items() if trial.trouble} == {f"leaves {n}" for n in range(0, 24, 4)}
+    lost = {name for name, trial in trials.items() if any(mark.lost for mark in trial.marks.get(0, {}).values())}
+    assert lost == {"patient 8", *(f"{name} {n}" for name in ("spoils", "no layer") for n in range(0, 24, 4))}
+    lines = ran.read_text().splitlines()
+    processes, begun = zip(*(line.split(" ", 1) for line in lines), strict=True)
+    assert sorted(begun) == sorted(program.name for program in each)  # once each
+    assert 7 < len(set(processes)) < len(each) / 2
+    after = processes[begun.index("patient 8") + 1 :]
+    assert processes[begun.index("patient 8")] not in after  # what was ended in the middle of something runs no other
+
+
 def test_checks_that_do_not_run_what_is_changed_are_not_run(proven: Course) -> None:
     def program(name: str, *changes: str, again: tuple[str, ...] | None = None) -> Program:
         return Program(name, lambda: {"twice": noisy, "Layer": None}, changes=changes, again=again)

@@ -23,7 +23,7 @@ from grader.run.plugin import Checks, declared
 from grader.run.session import run_items, total_points
 from grader.text import clean
 
-_BRIEFLY, _AT_LEAST = 4.0, 0.75  # for a mutant in a check, in times of what the solution took and seconds
+_BRIEFLY, AT_LEAST = 4.0, 0.75  # for a mutant in a check, in times of what the solution took and seconds
 
 
 class Runs:
@@ -99,8 +99,9 @@ class Runs:
         items = self._quickest(session.items, checks, using) if program.brief else session.items
         for item, following in zip(items, [*items[1:], None], strict=True):
             if program.brief:  # one that takes longer has lost
-                allow(declared(item).seconds or _AT_LEAST + _BRIEFLY * usual[declared(item).id])
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                allow(declared(item).seconds or AT_LEAST + _BRIEFLY * usual[declared(item).id])
+            # What runs next on a brief program may be another's first check, in another file.
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None if program.brief else following)
             if program.brief and declared(item).points and declared(item).id in self._raised:
                 return {declared(item).id: Mark(Outcome.FAILED, 0.0)}
         run = {result.id: self._mark(result) for result in self._plugin.results() if result.id not in left_out}

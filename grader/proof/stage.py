@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import astuple, replace
 from multiprocessing.connection import Connection, Pipe, wait
@@ -17,7 +18,7 @@ import torch
 from grader.assignment import Assignment
 from grader.proof.bounds import bound
 from grader.proof.draws import Reference
-from grader.proof.runs import Runs
+from grader.proof.runs import AT_LEAST, Runs
 from grader.proof.trial import Mark, Program, Trial
 from grader.records import CheckResult, Outcome
 from grader.run.plugin import Checks, declared
@@ -28,6 +29,7 @@ from grader.text import clean
 
 _SECONDS, _TIMES = 5.0, 20.0  # processor time for one seed: so much, and so often what the solution takes
 _CALLS = 3  # of the length that a check which trains allows
+_TOGETHER = 16  # brief programs at most for one process: to fork and to warm it takes longer than one of them
 
 
 class Spare(Protocol):
@@ -76,7 +78,7 @@ class _Stage:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run everything. Nothing may leave through pytest, which would print it: errors wait in `error`."""
-        running: dict[Connection, tuple[int, Program]] = {}
+        running: dict[Connection, tuple[int, list[Program]]] = {}
         started: list[int] = []
         try:
             self._begin(session)
@@ -84,12 +86,12 @@ class _Stage:
             gc.freeze()  # what is here now stays shared with every process
             while self._waiting or running:
                 while self._waiting and (not running or self._spare.acquire(False)):
-                    pid, reader = self._start(session, program := self._waiting.pop())
+                    pid, reader = self._start(session, programs := self._next())
                     started.append(pid)
-                    running[reader] = pid, program
+                    running[reader] = pid, programs
                 for ready in wait(list(running), timeout=1.0):
-                    if isinstance(ready, Connection):
-                        self._take(ready, running.pop(ready)[1])
+                    if isinstance(ready, Connection) and self._take(ready, running[ready][1]):
+                        del running[ready]
                         if running:
                             self._spare.release()
                 started = [pid for pid in started if os.waitpid(pid, os.WNOHANG)[0] == 0]
@@ -116,48 +118,72 @@ class _Stage:
         if any(declared(item).seconds is not None for item in session.items):
             self._waiting.append(replace(solution, seeds=solution.seeds[: solution.trainings]))
 
-    def _start(self, session: pytest.Session, program: Program) -> tuple[int, Connection]:
+    def _next(self) -> list[Program]:
+        """What the next process runs: one program, or some brief ones, fewer when few are left to share."""
+        programs = [self._waiting.pop()]
+        most = min(_TOGETHER, len(self._waiting) // 4)
+        while programs[0].brief and len(programs) < most and self._waiting[-1].brief:
+            programs.append(self._waiting.pop())
+        return programs
+
+    def _start(self, session: pytest.Session, programs: Sequence[Program]) -> tuple[int, Connection]:
         reader, writer = Pipe(duplex=False)
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a hook that runs after the fork would swallow it
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends us
             prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: however the parent ends
-            self._perform_and_exit(session, program, writer)
+            self._perform_and_exit(session, programs, writer)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         writer.close()
         return pid, reader
 
-    def _take(self, reader: Connection, program: Program) -> None:
+    def _take(self, reader: Connection, programs: list[Program]) -> bool:
+        """Keep what became of the first of the process's `programs`. Returns whether the process is through."""
         try:
-            runs, trouble = json.loads(reader.recv_bytes())
-        except EOFError:
-            runs, trouble = {}, "it took too long, too much memory, or ended Python itself"
-        reader.close()
+            runs, trouble, more = json.loads(reader.recv_bytes())
+        except (EOFError, OSError):
+            runs, trouble, more = {}, "it took too long, too much memory, or ended Python itself", False
         marks = {
             int(seed): {check: Mark(Outcome(status), *rest) for check, (status, *rest) in run.items()}
             for seed, run in runs.items()
         }
+        program = programs.pop(0)
         known = self.trials.get(program.name, Trial({}))
         self.trials[program.name] = Trial({**known.marks, **marks}, trouble)
+        if not more:
+            self._waiting += programs[::-1]
+            programs.clear()
+        if not programs:
+            reader.close()
+        return not programs
 
     # -- in the forked process -------------------------------------------------------------------------------------
 
-    def _perform_and_exit(self, session: pytest.Session, program: Program, writer: Connection) -> NoReturn:
-        runs: dict[int, dict[str, tuple[object, ...]]] = {}
-        trouble = ""
+    def _perform_and_exit(self, session: pytest.Session, programs: Sequence[Program], writer: Connection) -> NoReturn:
         try:
             null = os.open(os.devnull, os.O_RDWR)  # what a program prints is of no interest
             for stream in (0, 1, 2):
                 os.dup2(null, stream)
+            for program in programs:
+                runs, trouble = self._perform(session, program)
+                # One that was ended, by `allow` or otherwise, may leave torch or pytest in pieces: the last one here.
+                more = not trouble and time.process_time() < AT_LEAST
+                writer.send_bytes(json.dumps([runs, trouble, more], allow_nan=False).encode())
+                if not more:
+                    break
+        finally:
+            os._exit(0)
+
+    def _perform(self, session: pytest.Session, program: Program) -> tuple[dict[int, object], str]:
+        runs: dict[int, object] = {}
+        try:
             bound(self._seconds_for(session, program))
             for seed, marks in self._runs.each(session, program):
                 runs[seed] = {check: astuple(mark) for check, mark in marks.items()}
         except BaseException as error:
-            trouble = f"{type(error).__name__}: {clean(error, 400)}"
-        finally:
-            writer.send_bytes(json.dumps([runs, trouble], allow_nan=False).encode())
-            os._exit(0)
+            return runs, f"{type(error).__name__}: {clean(error, 400)}"
+        return runs, ""
 
     def _seconds_for(self, session: pytest.Session, program: Program) -> float:
         training = {check.id: check.seconds or 0.0 for check in map(declared, session.items)}

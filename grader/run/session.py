@@ -39,7 +39,7 @@ def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: b
     os.environ[_AUTOLOAD] = "1"
     try:
         with check_imports(files, assignment.public_checks):
-            code = pytest.main(["-c", os.devnull, *options, *map(str, files)], plugins=list(plugins))
+            code = pytest.main(["-c", os.devnull, *options, *map(str, files)], plugins=[*plugins, _Unread()])
     finally:
         del os.environ[_AUTOLOAD]
         os.environ.update(theirs if autoload is None else {**theirs, _AUTOLOAD: autoload})
@@ -47,6 +47,14 @@ def drive_pytest(assignment: Assignment, plugins: Sequence[object], *, hidden: b
         raise KeyboardInterrupt
     if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
         raise GraderError(f"pytest did not run the checks (its exit code was {int(code)})")
+
+
+class _Unread:
+    """Nobody reads how pytest shows a failure."""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """It need not look for the source line."""
+        config.option.tbstyle = "value"
 
 
 def check_files(assignment: Assignment, *, hidden: bool) -> Sequence[Path]:

@@ -35,6 +35,7 @@ DTYPES = {
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _WORDS = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}  # dtypes as themselves
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 
 MAX_HEADER = 4 << 20  # bytes of JSON
 MAX_BODY = 256 << 20  # bytes of tensors
@@ -63,10 +64,12 @@ class Handle:
 
 def mapped(value: Any, act: Callable[[Any], Any], kind: type = torch.Tensor) -> Any:
     """`value` with `act` done to each tensor, or each other `kind` of thing, inside."""
+    if type(value) in _PLAIN:  # most of what there is
+        return value
     if isinstance(value, kind):
         return act(value)
     if isinstance(value, (tuple, list)):
-        return type(value)(mapped(item, act, kind) for item in value)
+        return type(value)([mapped(item, act, kind) for item in value])
     if isinstance(value, SimpleNamespace):
         return SimpleNamespace(**mapped(vars(value), act, kind))
     return {k: mapped(v, act, kind) for k, v in value.items()} if isinstance(value, dict) else value
