@@ -53,9 +53,10 @@ demo: $(READY)
 	@echo "A training:      out/demo/sentiment/class.html"
 	@echo "Open this one:   $(CURDIR)/out/demo/attention/class.html"
 
-# Two at a time, each file of tests in one process: what a file has warmed up stays warm.
+# Two at a time, each file of tests in one process: what a file has warmed up stays warm. They come in the
+# order of tests/conftest.py, not by number of tests.
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check

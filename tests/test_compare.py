@@ -30,9 +30,10 @@ def test_equal_tensors_pass_and_count() -> None:
 
 def test_another_order_of_summation_passes() -> None:
     a, b = torch.randn(64, 512, generator=GENERATOR), torch.randn(512, 64, generator=GENERATOR)
-    halves = a[:, :256] @ b[:256] + a[:, 256:] @ b[256:]
-    assert not torch.equal(halves, a @ b)
-    close(halves, a @ b)
+    order = torch.randperm(512, generator=GENERATOR)  # in blocks some processors sum anyway
+    other = a[:, order] @ b[order]
+    assert not torch.equal(other, a @ b)
+    close(other, a @ b)
 
 
 def test_one_wrong_value_is_found_and_placed() -> None:

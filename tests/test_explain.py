@@ -136,3 +136,22 @@ def test_what_is_not_written_yet_is_looked_for_among_no_mistakes(
     (checks,) = rehearse(assignment, [("student", LocalPort(names, as_student=True))], explain=True).values()
     assert all(check.points == 0 for check in checks)
     assert bool(asked) is looked
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "looked"),
+    [
+        ("return x + x", "return 2.5 * x", {"squared"}),
+        ("- self.b(x)", "- 3 * self.b(x)", {"squared", "Added"}),  # the layer calls `twice`
+    ],
+)
+def test_only_in_what_was_asked_and_in_what_it_uses_a_mistake_is_looked_for(
+    right: str, wrong: str, looked: set[str], course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[str] = set()
+    monkeypatch.setattr(Explainer, "_refuted", lambda _, name, __: asked.add(name))
+    names: dict[str, object] = {}
+    exec(PERFECT.replace(right, wrong), names)
+    (checks,) = rehearse(course.assignment, [("student", LocalPort(names, as_student=True))], explain=True).values()
+    assert sum(check.points for check in checks) < course.assignment.points
+    assert asked == looked

@@ -18,7 +18,7 @@ MODULE_LINES = 280  # about 250 is the aim
 FUNCTION_LINES = 45  # about 40 is the aim
 # Of code, without comments and docstrings. The engine locks, carries and runs; the checks compare, map and name
 # differences; around them stand the rooms that read what was handed in, prove checks, write reports and talk to people.
-ENGINE_LINES, CHECKS_LINES, ALL_LINES = 4990, 2345, 12660
+ENGINE_LINES, CHECKS_LINES, ALL_LINES = 5005, 2345, 12681
 ENGINE_ROOMS = {"wire", "sandbox", "run", "errors.py", "text.py", "records.py", "assignment.py"}
 
 # Written apart, so that this file does not name them itself.

@@ -248,16 +248,15 @@ def test_each_save_is_checked(watching: Watching, here: Path) -> None:
     assert watching.row()["score"] == 1.0
     (here / "helper.py").write_text("factor = 2\n")
     assert watching.row()["score"] == 5.0
-    time.sleep(4)  # until the next process is warm
     file, took = here / "twice.py", []
     for source, score in ((WRONG, 1.0), (PERFECT, 5.0)):
+        time.sleep(4)  # until the next process is warm
         new = here / "twice.py.tmp"  # as editors do it: another file in its place
         new.write_text(source)
         began = time.monotonic()
         new.replace(file)
         assert watching.row()["score"] == score
         took.append(time.monotonic() - began)
-        time.sleep(4)
     assert min(took) < 2.0  # half a second where nothing else runs
     with file.open("w") as writing:  # as others do it: emptied, then written
         writing.flush()
@@ -416,8 +415,6 @@ def test_what_a_save_changed_in_words() -> None:
 SAMPLES = {
     "attention": (
         "no_scaling.py",
-        "forbidden_function.py",
-        "endless_loop.py",
         "segmentation_fault.py",
         "heads_split_by_view.ipynb",
         "renamed_layers.py",

@@ -75,10 +75,11 @@ def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, spare: Spar
     """
     started = time.monotonic()
     known = [record for name in known_mistakes(assignment) for record in overlay(assignment, name)[0]]
-    known = _one_for_each_check(known) if few else known
+    tried = _one_for_each_check(known) if few else {record: record.caught_by for record in known}
+    known = [*tried]
     made = mutants(assignment.solution.read_text(encoding="utf-8"), assignment.parts) if with_mutants else []
     explained = explanations(assignment.solution_folder / "equivalent.yaml") if with_mutants else []
-    programs = _programs(assignment, known, seeds, few=few)
+    programs = _programs(assignment, tried, seeds, few=few)
     programs += [_changed(assignment, mutant, explained=_why(mutant, explained) is not None) for mutant in made]
     checks, trials = perform(assignment, _solution(assignment, seeds), programs, spare=spare)
     _refuse_unknown(assignment, known, checks)
@@ -112,14 +113,17 @@ def prove(assignment: Assignment, *, seeds: int, with_mutants: bool, spare: Spar
     )
 
 
-def _one_for_each_check(known: Sequence[Mistake]) -> list[Mistake]:
-    """Mistakes that fail every check that one fails; always the one that fails most of what is left."""
-    chosen: list[Mistake] = []
+def _one_for_each_check(known: Sequence[Mistake]) -> dict[Mistake, list[str]]:
+    """Mistakes that fail every check that one fails; always the one that fails most of what is left, which it is
+    tried for.
+    """
+    tried: dict[Mistake, list[str]] = {}
     left = {check for mistake in known for check in mistake.caught_by}
     while left:
-        chosen.append(max(known, key=lambda mistake: len(left.intersection(mistake.caught_by))))
-        left -= set(chosen[-1].caught_by)
-    return chosen
+        most = max(known, key=lambda mistake: len(left.intersection(mistake.caught_by)))
+        tried[most] = sorted(left.intersection(most.caught_by))
+        left -= set(tried[most])
+    return tried
 
 
 def _place(assignment: Assignment, path: Path) -> str:
@@ -131,8 +135,10 @@ def _solution(assignment: Assignment, seeds: int) -> Program:
     return Program("solution", make, seeds=range(seeds), trainings=_TRAININGS)
 
 
-def _programs(assignment: Assignment, mistakes: list[Mistake], seeds: int, *, few: bool) -> list[Program]:
-    """The longest first. With `few` variants are not trained."""
+def _programs(
+    assignment: Assignment, tried: Mapping[Mistake, Sequence[str]], seeds: int, *, few: bool
+) -> list[Program]:
+    """The longest first. A mistake is trained for the checks it is `tried` for; with `few` variants are not."""
     trains = () if few else None
     some, fewer = range(min(seeds, _VARIANT_SEEDS)), range(min(seeds, _MISTAKE_SEEDS))
     return [
@@ -146,10 +152,10 @@ def _programs(assignment: Assignment, mistakes: list[Mistake], seeds: int, *, fe
                 partial(_laid, assignment, known),
                 changes=_changes(assignment, known),
                 seeds=fewer,
-                trains=known.caught_by,
+                trains=checks,
                 again=known.caught_by,
             )
-            for known in mistakes
+            for known, checks in tried.items()
         ),
         Program("skeleton", partial(run_trusted, assignment, assignment.skeleton)),
     ]

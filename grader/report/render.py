@@ -56,6 +56,12 @@ def markdown_page(template: str, values: Mapping[str, Any]) -> str:
     return _notes().get_template(template).render(values)
 
 
+def prepare() -> None:
+    """Compile the templates of Markdown, before processes are forked that would each do so."""
+    for name in _notes().list_templates(filter_func=lambda name: name.endswith(".md.j2")):
+        _notes().get_template(name)
+
+
 def render_class(heading: Heading, results: Sequence[Result]) -> dict[str, str]:
     """Return the text of `results.json`, `grades.csv`, `junit.xml` and `class.html`, each sorted by name."""
     ordered = sorted(results, key=lambda result: (result.submission.casefold(), result.submission, result.folder))

@@ -20,7 +20,7 @@ from grader.intake.notebook_source import numbered
 from grader.records import Result, Status
 from grader.report.feedback import NAME as FEEDBACK
 from grader.report.feedback import feedback
-from grader.report.render import render_class, render_student
+from grader.report.render import prepare, render_class, render_student
 from grader.report.shown import Heading
 from grader.run.local import LocalPort, run_trusted
 from grader.run.loop import ForkingLoop, Work
@@ -140,6 +140,7 @@ class _Run:
                 self._on_result(earlier, True)
             else:
                 work.append((bundle, replace(blank, key=key)))
+        prepare()
         return work
 
     def take(self, result: Result) -> None:

@@ -92,6 +92,7 @@ class Explainer:
 
     def explain(self) -> None:
         """Set `followed` and `diagnosis` of each failure. A student's side that ends meanwhile explains nothing."""
+        self._ports = {(name,): port for name, port in self.reference.specimens}
         penalised = {name for failure in self.failures for name in failure.subjects} | set(self.assignment.parts)
         for failure in self.failures:
             earlier = (penalised & set(self.student.names)) - failure.subjects
@@ -153,7 +154,9 @@ class Explainer:
             return []  # a process that died, or a name that is not there, gives no answers to compare
         if "NotImplementedError" in raised.split():
             return []  # what is not written yet is no mistake
-        names = [name for name in self.reference.mistakes if not self._refuted(name, failure)]
+        used = self.reference.reach(failure.subjects)
+        known_here = [name for name, mistake in self.reference.mistakes.items() if mistake.replaces in used]
+        names = [name for name in known_here if not self._refuted(name, failure)]
         fitting = [name for name in names if self._can_fail(name, failure)]
         singles: list[Ids] = [(name,) for name in fitting if self._reproduces((name,), failure)]
         return singles or self._pairs_for(failure, names, known)
@@ -211,8 +214,7 @@ class Explainer:
 
     def _port(self, ids: Ids) -> LocalPort:
         if ids not in self._ports:
-            single = dict(self.reference.specimens).get(ids[0]) if len(ids) == 1 else None
-            self._ports[ids] = single or LocalPort(overlay(self.assignment, *ids)[1], as_student=True)
+            self._ports[ids] = LocalPort(overlay(self.assignment, *ids)[1], as_student=True)
         return self._ports[ids]
 
     def _choose(self, found: Sequence[Ids], kept: Sequence[Sequence[Ids]], failure: Failure) -> Diagnosis | None:

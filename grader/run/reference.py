@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterable
 from functools import cached_property
 
 import torch
@@ -81,6 +83,26 @@ class ReferencePort(LocalPort):
             for made in [names[record.replaces]]
             if isinstance(made, type) or record.replaces in getattr(getattr(made, "__code__", None), "co_names", ())
         )
+
+    def reach(self, names: Iterable[str]) -> set[str]:
+        """`names`, and all of the solution's that is mentioned where these are defined, and so on."""
+        found, waiting = set[str](), [*names]
+        while waiting:
+            found.add(name := waiting.pop())
+            waiting += self._mentions.get(name, set()) - found
+        return found
+
+    @cached_property
+    def _mentions(self) -> dict[str, set[str]]:
+        """By name that the solution binds: the names where it does so."""
+        mentions: dict[str, set[str]] = {}
+        for node in ast.parse(self._assignment.solution.read_bytes()).body:
+            names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            bound = [name.id for name in names if isinstance(name.ctx, ast.Store)]
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                bound = [node.name]
+            mentions.update((name, {part.id for part in names}) for name in bound)
+        return mentions
 
     @cached_property
     def specimens(self) -> tuple[tuple[str, LocalPort], ...]:

@@ -12,7 +12,7 @@ import torch
 from grader.checks.evidence import is_trying
 from grader.errors import StudentError
 from grader.wire.proxy import Port
-from grader.wire.values import Handle, identical
+from grader.wire.values import Handle, identical, mapped
 
 # Two right float32 computations differ by far less, two different mistakes by far more.
 _NEAR = 3e-5
@@ -171,28 +171,26 @@ def alike(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
+def _tensors_in(answer: Any) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    mapped(answer, found.append)
+    return found
+
+
 def numbers_in(answer: Any) -> int:
     """How many numbers the tensors of an answer hold."""
-    if isinstance(answer, torch.Tensor):
-        return answer.numel()
-    parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, (tuple, list)) else ()
-    return sum(map(numbers_in, parts))
+    return sum(tensor.numel() for tensor in _tensors_in(answer))
 
 
 def says_something(answer: Any) -> bool:
-    """Whether an answer is more than tensors without a single finite number: these are all alike."""
-    if isinstance(answer, torch.Tensor):
-        return bool(answer.isfinite().any()) or answer.numel() == 0
-    parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, (tuple, list)) else ()
-    return not parts or any(map(says_something, parts))
+    """Whether an answer has no tensors, or more than tensors without a single finite number: these are all alike."""
+    tensors = _tensors_in(answer)
+    return not tensors or any(bool(tensor.isfinite().any()) or not tensor.numel() for tensor in tensors)
 
 
 def finite(answer: Any) -> bool:
     """Whether no number in an answer is infinite or none."""
-    if isinstance(answer, torch.Tensor):
-        return bool(answer.isfinite().all())
-    parts = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, (tuple, list)) else ()
-    return all(map(finite, parts))
+    return all(bool(tensor.isfinite().all()) for tensor in _tensors_in(answer))
 
 
 def _near(one: torch.Tensor, other: torch.Tensor) -> bool:
