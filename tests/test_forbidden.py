@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import StudentError
-from grader.intake.forbidden import Finding, find, match
+from grader.intake.forbidden import Finding, match, uses
 from grader.intake.inspect import inspect
 from grader.intake.program import Program
 
@@ -32,7 +32,7 @@ def graded(folder: Path, code: str, files: dict[str, str] | None = None, name: s
     for path, text in (files or {}).items():
         folder.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
         folder.joinpath(path).write_text(textwrap.dedent(text), encoding="utf-8")
-    return [f for f in find(folder, "attention.py", FORBIDDEN) if name in f.owners]
+    return [f for f in uses(Program(folder, "attention.py"), FORBIDDEN) if name in f.owners]
 
 
 FOUND = {
@@ -386,7 +386,7 @@ def test_a_finding_says_what_where_and_whose(tmp_path: Path) -> None:
     code += "from parts import layers as parts\nclass Block(parts.Base): ...\nfree = 1\n"
     layers = "\nimport torch.nn as n\nclass Base(n.TransformerDecoder): ...\n"
     graded(tmp_path, code, {"parts/layers.py": layers})
-    assert find(tmp_path, "attention.py", FORBIDDEN) == (
+    assert uses(Program(tmp_path, "attention.py"), FORBIDDEN) == (
         Finding(SDPA, "line 6", 6, ("helper", "attention")),
         Finding("torch.nn.TransformerDecoder", "parts/layers.py, line 3", 3, ("Block",)),
     )
@@ -399,7 +399,7 @@ def test_a_deep_path_is_called_by_its_public_name(tmp_path: Path) -> None:
 
 def test_an_import_is_owned_by_its_own_name_only(tmp_path: Path) -> None:
     graded(tmp_path, "from torch.nn import MultiheadAttention as M\ndef attention(q): return q")
-    assert find(tmp_path, "attention.py", FORBIDDEN) == (Finding(MHA, "line 1", 1, ("M",)),)
+    assert uses(Program(tmp_path, "attention.py"), FORBIDDEN) == (Finding(MHA, "line 1", 1, ("M",)),)
 
 
 def test_notebook_cells_are_one_program(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_notebook_cells_are_one_program(tmp_path: Path) -> None:
     ]
     notebook = {"nbformat": 4, "cells": [{"cell_type": "code", "source": cell} for cell in cells]}
     (tmp_path / "attention.ipynb").write_text(json.dumps(notebook))
-    assert find(tmp_path, "attention.ipynb", FORBIDDEN) == (
+    assert uses(Program(tmp_path, "attention.ipynb"), FORBIDDEN) == (
         Finding(SDPA, "cell 2, line 2", 4, ("helper", "attention")),
         Finding(SDPA, "cell 3, line 4", 8, ("late",)),
     )
@@ -439,7 +439,7 @@ def test_the_first_and_the_last_part_decide(path: str, call: str | None) -> None
 
 def test_nothing_is_forbidden_by_an_empty_list(tmp_path: Path) -> None:
     graded(tmp_path, "import torch\nattention = torch.nn.MultiheadAttention")
-    assert find(tmp_path, "attention.py", ()) == ()
+    assert uses(Program(tmp_path, "attention.py"), ()) == ()
 
 
 @pytest.mark.parametrize(
@@ -521,7 +521,7 @@ def test_a_use_behind_another_graded_name_is_that_ones_alone(tmp_path: Path) -> 
     """
     (tmp_path / "main.py").write_text(textwrap.dedent(source))
     forbidden = ["torch.nn.functional.softplus"]
-    (alone,) = find(tmp_path, "main.py", forbidden, ["twice", "Layer", "Direct"])
+    (alone,) = uses(Program(tmp_path, "main.py"), forbidden, ["twice", "Layer", "Direct"])
     assert set(alone.owners) == {"helper", "twice", "Direct"}
-    (everyone,) = find(tmp_path, "main.py", forbidden)
+    (everyone,) = uses(Program(tmp_path, "main.py"), forbidden)
     assert set(everyone.owners) == {"helper", "twice", "Direct", "Layer"}

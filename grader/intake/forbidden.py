@@ -10,7 +10,6 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from grader.errors import Fault, StudentError
 from grader.intake.program import Module, Program
@@ -36,19 +35,14 @@ class _Use:
     line: int
 
 
-def find(source_dir: Path, main: str, forbidden: Sequence[str], graded: Sequence[str] = ()) -> tuple[Finding, ...]:
-    """Return the uses of `forbidden` (dotted names, the last part may end in "*") that top-level names of `main` reach.
+def uses(program: Program, forbidden: Sequence[str], graded: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """Return the uses of `forbidden` (dotted names, the last part may end in "*") that top-level names of the main file
+    reach.
 
     A use that a name reaches only through another of the names `graded` is that one's alone: a mistake costs its marks
-    once. A name that an import binds to a forbidden call owns that import. Raises StudentError(INVALID) when `main`
-    cannot
-    be read, or cannot be followed.
+    once. A name that an import binds to a forbidden call owns that import. Raises StudentError(INVALID) when the code
+    cannot be followed.
     """
-    return uses(Program(source_dir, main), forbidden, graded)
-
-
-def uses(program: Program, forbidden: Sequence[str], graded: Sequence[str] = ()) -> tuple[Finding, ...]:
-    """Return what `find` returns, of a program that is read already."""
     search = _Search(program, forbidden, graded)
     owners: dict[_Use, list[str]] = {}
     try:

@@ -1,8 +1,7 @@
 """`pytest assignments/NAME solutions/NAME` for the author of an assignment.
 
 Registered as pytest's plug-in `grader`; does nothing unless the paths given lie in an assignment. The student is the
-solution
-itself, or with `--submission FILE` that file in the sandbox, and everything is shown, hidden checks included.
+solution itself, or with `--submission FILE` that file in the sandbox, and everything is shown, hidden checks included.
 """
 
 from __future__ import annotations

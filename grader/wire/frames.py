@@ -31,8 +31,7 @@ class Stream:
     """One end of the wire over a connected stream socket.
 
     `drain` is called whenever `drain_fd` can be read while this end waits: what the student prints must not fill a
-    pipe and
-    stop them, so whoever waits for an answer reads it meanwhile.
+    pipe and stop them, so whoever waits for an answer reads it meanwhile.
     """
 
     def __init__(

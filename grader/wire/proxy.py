@@ -47,8 +47,7 @@ class Remote:
     """A name or an object on the other side.
 
     Call it, read its attributes, call its methods. Tensors, numbers, strings and containers of them come back as
-    values;
-    everything else comes back as another Remote.
+    values; everything else comes back as another Remote.
     """
 
     def __init__(self, port: Port, target: Handle | None, path: tuple[str, ...]) -> None:

@@ -1,11 +1,9 @@
 """What may cross the wire, as a JSON header and the raw bytes of the tensors it names. Nothing here is ever executed.
 
 A header is `{"v": NODE, "t": [[DTYPE, SHAPE], ...]}`. A NODE is a JSON null, bool, int, float or string for itself,
-or a list whose
-first element says what it is: `l`ist, `t`uple, `d`ict, attribute `b`ag, `T`ensor, `h`andle, `y` dtype, `f`loat that
-JSON
-has no word for, `i`nteger beyond 64 bits. Tensors lie in the body one behind the other in the order of `t`, so there
-are no offsets to forge.
+or a list whose first element says what it is: `l`ist, `t`uple, `d`ict, attribute `b`ag, `T`ensor, `h`andle, `y` dtype,
+`f`loat that JSON has no word for, `i`nteger beyond 64 bits. Tensors lie in the body one behind the other in the order
+of `t`, so there are no offsets to forge.
 """
 
 from __future__ import annotations
