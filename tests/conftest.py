@@ -16,14 +16,14 @@ from tests.course import Course, make_course
 
 ROOT = Path(__file__).parents[1]
 
-LONG = ("test_samples", "test_selfcheck", "test_notebook_mutations", "test_assignments")
+LONG = ("samples", "selfcheck", "notebook_mutations", "assignments", "cli", "docs", "attacks", "validate", "diagnosis")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background job starts is deaf to Ctrl-C otherwise
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest first: then no worker is left alone with one of them."""
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
 
 
 @pytest.fixture
